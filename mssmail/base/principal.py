@@ -1,0 +1,67 @@
+"""Who is speaking: the outcome of a sign-in, handed to every use-case. And the verdict of the gate."""
+
+from dataclasses import dataclass
+from enum import Enum, unique
+
+from mssmail.base.address import Address
+from mssmail.base.ids import AccountId
+
+
+@unique
+class Mechanism(Enum):
+    """How somebody signed in."""
+
+    EXTERNAL = "external"
+    PASSWORD = "password"  # noqa: S105 - a name, not a secret
+
+
+@unique
+class BoxKind(Enum):
+    """Kinds of box of the trust space (DOMAIN.md): a professional, an organisation, an application."""
+
+    PER = "PER"
+    ORG = "ORG"
+    APP = "APP"
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """The connection that somebody knocks at."""
+
+    protocol: str
+    """`smtp` or `imap`."""
+    client: str
+    """The peer's IP address, as text."""
+    certificate: bytes | None = None
+    """The client certificate's DER that TLS verified against the configured anchors, if one was shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A signed-in person or application, and the box that is acted on."""
+
+    person: AccountId
+    """The account that signed in."""
+    account: AccountId
+    """The box acted on: the same, or one that `person` is delegated to."""
+    address: Address
+    """The acted-on box's address."""
+    kind: BoxKind
+    mechanism: Mechanism
+    epoch: int
+    """Sum of both accounts' epochs at sign-in; once the stored ones differ, the session ends."""
+    client: str
+    """The peer's IP address."""
+    protocol: str
+    serial: int | None = None
+    """Serial of the certificate signed in with, so that its revocation ends the session."""
+    issuer: bytes | None = None
+    """DER of that certificate's issuer name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """A recipient that the gate let in."""
+
+    address: Address
+    account: AccountId

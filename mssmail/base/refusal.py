@@ -1,0 +1,88 @@
+"""Why the domain says no: a closed set of reasons. Edges map each to their protocol's code in one total table.
+
+Permanence belongs to the reason. The detail goes to the trail, never to the wire.
+"""
+
+from enum import Enum, unique
+
+
+@unique
+class Reason(Enum):
+    """Every cause of a refusal, with whether trying again later may help."""
+
+    # recipients: the gate
+    NOT_REGISTERED = "not-registered"
+    STRUCK_OFF = "struck-off"
+    OUTSIDE_TRUST = "outside-trust"
+    NO_MAILBOX = "no-mailbox"
+    SUSPENDED = "suspended"
+    OVER_QUOTA = "over-quota"
+    # sign-in
+    CREDENTIALS = "credentials"
+    """Unknown login, wrong password, wrong code: told apart by nobody outside."""
+    CODE_USED = "code-used"
+    """Only for the trail; the wire hears CREDENTIALS."""
+    LOCKED = "locked"
+    """Too many failures from this address or on this account; passes with time."""
+    CERTIFICATE = "certificate"
+    """The certificate is revoked, out of date, of the wrong kind or names nobody here."""
+    NOT_DELEGATED = "not-delegated"
+    MECHANISM = "mechanism"
+    """This account may not use this mechanism."""
+    # sending
+    NOT_YOUR_ADDRESS = "not-your-address"
+    """MAIL FROM or header From isn't the signed-in identity's."""
+    TOO_LARGE = "too-large"
+    TOO_MANY_RECIPIENTS = "too-many-recipients"
+    BARE_NEWLINE = "bare-newline"
+    LINE_TOO_LONG = "line-too-long"
+    HEADERS_TOO_LARGE = "headers-too-large"
+    BAD_HEADERS = "bad-headers"
+    """No From field, or several where one is allowed."""
+    LOOP = "loop"
+    # mailboxes and messages
+    FOLDER_MISSING = "folder-missing"
+    FOLDER_EXISTS = "folder-exists"
+    FOLDER_FIXED = "folder-fixed"
+    """INBOX can't be deleted, a folder with children neither."""
+    FOLDER_NAME = "folder-name"
+    FOLDER_LIMIT = "folder-limit"
+    KEYWORD_LIMIT = "keyword-limit"
+    MESSAGE_GONE = "message-gone"
+    """Expunged or erased while a session still showed it."""
+    READ_ONLY = "read-only"
+    SEARCH_CHARSET = "search-charset"
+    # state
+    STORAGE_FULL = "storage-full"
+    UNAVAILABLE = "unavailable"
+    """Database, key provider or disk can't answer now."""
+    ACCOUNT_EXISTS = "account-exists"
+    ACCOUNT_MISSING = "account-missing"
+    NOT_ELIGIBLE = "not-eligible"
+    """No active registration in an allowed profession."""
+    WEAK_PASSWORD = "weak-password"
+    IMPORT = "import"
+    """A directory file is malformed, empty or sharply shrunk."""
+
+    @property
+    def temporary(self) -> bool:
+        """Whether the same request may succeed later with nothing changed by the asker."""
+        return self in _TEMPORARY
+
+
+_TEMPORARY = frozenset(
+    {Reason.LOCKED, Reason.OVER_QUOTA, Reason.STORAGE_FULL, Reason.UNAVAILABLE}
+)
+
+
+class Refusal(Exception):
+    """The domain says no.
+
+    `reason` is for replies, logs, metrics and the trail alike; `detail` (no content, no secret) is for the trail
+    and for an administrator, never for a peer.
+    """
+
+    def __init__(self, reason: Reason, detail: str = "") -> None:
+        super().__init__(reason.value, detail)
+        self.reason = reason
+        self.detail = detail
