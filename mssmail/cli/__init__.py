@@ -1,1 +1,1 @@
-"""(room)"""
+"""The command line, one file a noun. Asks `flow`; prints; decides nothing."""

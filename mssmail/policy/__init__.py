@@ -1,1 +1,1 @@
-"""(room)"""
+"""Facts in, verdict out: who may receive, send, open, and how long mail is kept. Pure; asks nobody."""

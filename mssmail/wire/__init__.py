@@ -1,1 +1,1 @@
-"""(room)"""
+"""Protocol texts as values and back, without any I/O."""

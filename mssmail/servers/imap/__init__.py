@@ -1,1 +1,1 @@
-"""(room)"""
+"""IMAP sessions: state, views of a folder, and replies from one total table of reasons."""

@@ -1,1 +1,1 @@
-"""(room)"""
+"""Streams, listeners and TLS: with `supervise`, the only place of the product that touches sockets."""

@@ -1,1 +1,1 @@
-"""(room)"""
+"""SMTP submission on aiosmtpd; replies from one total table of reasons."""

@@ -1,0 +1,85 @@
+"""What must hold between settings, and of the files that they name."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from mssmail.settings.fault import Fault
+from mssmail.settings.model import BY_NAME, Settings
+from mssmail.settings.place import file_of
+
+_DOMAIN = re.compile(
+    r"(?=.{1,255}\Z)[a-z0-9\u0080-\U0010ffff](?:[a-z0-9.\-\u0080-\U0010ffff]*[a-z0-9\u0080-\U0010ffff])?"
+)
+_DATABASE = re.compile(r"sqlite://|postgresql\+psycopg://")
+_BODIES = re.compile(r"file:|s3://")
+_PROVIDER = re.compile(r"file:|pkcs11:")
+
+
+def check(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield (`section.key`, sentence) for all that is wrong in itself or with another setting. Touches no disk."""
+    yield from _missing(settings)
+    yield from _names(settings)
+    retention = settings.retention
+    if retention.period is not None and retention.period > retention.default:
+        yield "retention.period", "must not be longer than retention.default"
+    if retention.default > retention.maximum:
+        yield "retention.default", "must not be longer than retention.maximum"
+    if settings.store.quota < settings.smtp.max_message_size:
+        yield "store.quota", "must hold at least one message of smtp.max_message_size"
+    listen = settings.listen
+    taken: dict[int, str] = {}
+    for name in ("submission", "submissions", "imap", "imaps", "metrics"):
+        port = getattr(listen, name)
+        if port and port in taken:
+            yield f"listen.{name}", f"has the port of listen.{taken[port]}"
+        elif port:
+            taken[port] = name
+
+
+def _missing(settings: Settings) -> Iterator[tuple[str, str]]:
+    for name, setting in BY_NAME.items():
+        if setting.required and getattr(getattr(settings, setting.section), setting.key) == setting.default:
+            yield name, f"must be given ({setting.kind.form})"
+
+
+def _names(settings: Settings) -> Iterator[tuple[str, str]]:
+    for domain in settings.server.domains:
+        if _DOMAIN.fullmatch(domain) is None:
+            yield "server.domains", "each must be a mail domain in lower case"
+            break
+    for name, value, pattern, wanted in (
+        ("store.database", settings.store.database, _DATABASE, "sqlite:/// or postgresql+psycopg://"),
+        ("keys.store", settings.keys.store, _DATABASE, "sqlite:/// or postgresql+psycopg://"),
+        ("store.bodies", settings.store.bodies, _BODIES, "file:/// or s3://"),
+        ("keys.provider", settings.keys.provider, _PROVIDER, "file:/// or pkcs11:"),
+    ):
+        if value and pattern.match(value) is None:
+            yield name, f"must start with {wanted}"
+        elif value.startswith("file://") and file_of(value) is None:
+            yield name, "a file: address has three slashes and an absolute path, as file:///path"
+    if settings.store.database and settings.store.database == settings.keys.store:
+        yield "keys.store", "must not be the mail's own database: a backup of the mail would hold the keys"
+
+
+def check_files(settings: Settings) -> tuple[Fault, ...]:
+    """What is wrong with the certificate files that settings name; apart from `check` since it reads the disk."""
+    tls, trust = settings.tls, settings.trust
+    named: list[tuple[str, Path]] = [("tls.certificate", tls.certificate), ("tls.key", tls.key)]
+    named += [
+        (key, file)
+        for key, file in (("trust.persons_ca", trust.persons_ca), ("trust.organisations_ca", trust.organisations_ca))
+        if file is not None
+    ]
+    named += [("trust.crls", file) for file in trust.crls]
+    faults = []
+    for key, file in named:
+        try:
+            with file.open("rb") as stream:
+                empty = not stream.read(1)
+        except OSError as error:
+            faults.append(Fault(str(file), key, None, f"can't be read: {error.strerror}"))
+        else:
+            if empty:
+                faults.append(Fault(str(file), key, None, "is empty"))
+    return tuple(faults)
