@@ -1,1 +1,1 @@
-"""The registry of counters and the shape of log lines. Knows no room and no personal data."""
+"""Counters, their gathering over workers, and the shape of log lines. Knows no room and no personal data."""
