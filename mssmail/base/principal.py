@@ -17,11 +17,15 @@ class Mechanism(Enum):
 
 @unique
 class BoxKind(Enum):
-    """Kinds of box of the trust space (DOMAIN.md): a professional, an organisation, an application."""
+    """Kinds of box of the trust space (DOMAIN.md): a professional, an organisation, an application, a practice.
+
+    CAB is read in the directory; no account of that kind is made yet.
+    """
 
     PER = "PER"
     ORG = "ORG"
     APP = "APP"
+    CAB = "CAB"
 
 
 @dataclass(frozen=True, slots=True)

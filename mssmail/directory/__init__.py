@@ -1,1 +1,1 @@
-"""The health directory: extracts read, snapshots built and compared, people and boxes looked up."""
+"""The health directory: extracts read, a checked snapshot swapped in, look-ups in it. Knows no account, mail or protocol."""

@@ -1,0 +1,200 @@
+"""Look-ups in the snapshot in service: who is registered, whose a box is, who may be written to.
+
+Knows one snapshot file and takes a new one when told to look; never accounts. A look-up takes microseconds and may be
+made from any thread, the event loop's included; a search reads more and belongs in an executor.
+
+Every method raises Refusal(UNAVAILABLE) while no snapshot is in service or its file can't be read.
+"""
+
+import sqlite3
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from threading import Lock
+
+from mssmail.base.address import Address
+from mssmail.base.clock import Clock
+from mssmail.base.principal import BoxKind
+from mssmail.base.refusal import Reason, Refusal
+from mssmail.directory.model import (
+    Box,
+    Found,
+    Person,
+    SnapshotInfo,
+    Structure,
+    decode_professions,
+    search_key,
+)
+from mssmail.directory.snapshot import info_of, open_snapshot
+
+MAX_QUERY_WORDS = 4
+MAX_QUERY_CHARS = 100
+
+_PERSON = "SELECT id, id_type, name, given, professions FROM people WHERE id = ?"
+_STRUCTURE = "SELECT id, name FROM structures WHERE id = ?"
+_NAMES = "SELECT id FROM names WHERE key >= ? AND key < ?"
+_STRUCTURES = "SELECT id, name FROM structures WHERE key <> ''"
+_HAS_WORD = " AND instr(' ' || key, ?) > 0"
+_BOX = "SELECT kind, person, structure, address, service, red FROM boxes WHERE "
+
+
+class Directory:
+    """The directory in service. `close` it at the end."""
+
+    __slots__ = ("_clock", "_db", "_info", "_lock", "_path", "_seen")
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        """Open the snapshot at `path`, which may not be there yet."""
+        self._path = path
+        self._clock = clock
+        self._lock = Lock()
+        self._db: sqlite3.Connection | None = None
+        self._info: SnapshotInfo | None = None
+        self._seen: tuple[int, int, int] | None = None
+        self.reload_if_changed()
+
+    def reload_if_changed(self) -> bool:
+        """Take a new snapshot where one was swapped in; whether one was. A few microseconds when not.
+
+        A file that can't be opened leaves the old one in service; with none in service, look-ups say so.
+        """
+        try:
+            stat = self._path.stat()
+        except OSError:
+            return False
+        seen = (stat.st_dev, stat.st_ino, stat.st_mtime_ns)
+        if seen == self._seen:
+            return False
+        try:
+            db = open_snapshot(self._path)
+            info = info_of(db, self._path)
+        except Refusal:
+            return False
+        with self._lock:
+            old, self._db, self._info, self._seen = self._db, db, info, seen
+        if old is not None:
+            old.close()
+        return True
+
+    def close(self) -> None:
+        with self._lock:
+            if self._db is not None:
+                self._db.close()
+            self._db, self._info, self._seen = None, None, None
+
+    def info(self) -> SnapshotInfo:
+        """Counts and sources of the snapshot in service."""
+        if self._info is None:
+            raise self._unavailable()
+        return self._info
+
+    def age_s(self) -> float:
+        """Seconds since the oldest of the kinds in service was imported."""
+        info = self.info()
+        return self._clock.now() - min((s.imported_at for s in info.sources), default=info.built_at)
+
+    def person(self, national_id: str) -> Person | None:
+        """The professional with this national id, if the newest extract has one."""
+        row = self._one(_PERSON, national_id)
+        return None if row is None else _person(row)
+
+    def holder_active(self, national_id: str, allowed_professions: Collection[str]) -> bool:
+        """Whether the newest extract has this professional in one of the allowed professions (TRE_G15 codes)."""
+        person = self.person(national_id)
+        return person is not None and person.practises(allowed_professions)
+
+    def structure(self, structure_id: str) -> Structure | None:
+        row = self._one(_STRUCTURE, structure_id)
+        return None if row is None else Structure(*row)
+
+    def box(self, address_key: str) -> tuple[Box, ...]:
+        """All rows of an address (`Address.key`); none where it isn't listed."""
+        return tuple(map(_box, self._all(_BOX + "key = ?", address_key)))
+
+    def boxes_of_person(self, national_id: str) -> tuple[Box, ...]:
+        return tuple(map(_box, self._all(_BOX + "person = ? AND person <> '' ORDER BY key", national_id)))
+
+    def boxes_of_structure(self, structure_id: str) -> tuple[Box, ...]:
+        return tuple(map(_box, self._all(_BOX + "structure = ? AND structure <> '' ORDER BY key", structure_id)))
+
+    def search(self, text: str, limit: int) -> tuple[Found, ...]:
+        """Find people, structures and boxes by the beginnings of names, in any order, or of an address.
+
+        Accents and case don't count. Red-listed boxes are left out (référentiel MSSanté: they receive and are never
+        found), holders without one are not. At most `limit` results, people first, sorted by name.
+        """
+        text = text[:MAX_QUERY_CHARS].strip()
+        words = search_key(text).split()[:MAX_QUERY_WORDS]
+        found: list[Found] = []
+        if "@" in text or "." in text:
+            found += self._search_addresses(text.lower(), limit)
+        if words:
+            if (rest := limit - len(found)) > 0:
+                found += self._search_people(words, rest)
+            if (rest := limit - len(found)) > 0:
+                found += self._search_structures(words, rest)
+        return tuple(found)
+
+    def _search_addresses(self, prefix: str, limit: int) -> Iterator[Found]:
+        rows = self._all(
+            _BOX + "key >= ? AND key < ? AND red IS NOT 1 ORDER BY key LIMIT ?", prefix, prefix + "\U0010ffff", limit
+        )
+        for box in map(_box, rows):
+            holder = (box.national_id and self.person(box.national_id)) or (
+                box.structure_id and self.structure(box.structure_id)
+            )
+            yield Found(holder or None, (box,))
+
+    def _search_people(self, words: list[str], limit: int) -> list[Found]:
+        """Scan the names that begin with one of the words, for those in which every other word begins a word."""
+        ids: dict[str, None] = {}
+        for head in dict.fromkeys(words):
+            others = [w for w in words if w != head]
+            rows = self._all(
+                f"{_NAMES}{_HAS_WORD * len(others)} ORDER BY key LIMIT ?",
+                head,
+                head + "\U0010ffff",
+                *(f" {w}" for w in others),
+                limit,
+            )
+            ids.update(dict.fromkeys(str(row[0]) for row in rows))
+        people = (self.person(national_id) for national_id in list(ids)[:limit])
+        return [Found(p, _shown(self.boxes_of_person(p.national_id))) for p in people if p is not None]
+
+    def _search_structures(self, words: list[str], limit: int) -> list[Found]:
+        rows = self._all(
+            f"{_STRUCTURES}{_HAS_WORD * len(words)} ORDER BY key LIMIT ?",
+            *(f" {w}" for w in words),
+            limit,
+        )
+        return [Found(s, _shown(self.boxes_of_structure(s.structure_id))) for s in (Structure(*row) for row in rows)]
+
+    def _one(self, sql: str, value: str) -> tuple[str, ...] | None:
+        return next(iter(self._all(sql, value)), None)
+
+    def _all(self, sql: str, *values: str | int) -> list[tuple[str, ...]]:
+        with self._lock:
+            if self._db is None:
+                raise self._unavailable()
+            try:
+                return self._db.execute(sql, values).fetchall()
+            except (sqlite3.Error, UnicodeEncodeError) as e:
+                raise Refusal(Reason.UNAVAILABLE, f"{self._path.name}: {e}") from e
+
+    def _unavailable(self) -> Refusal:
+        return Refusal(Reason.UNAVAILABLE, f"{self._path.name}: no directory in service")
+
+
+def _person(row: tuple[str, ...]) -> Person:
+    national_id, id_type, name, given_name, professions = row
+    return Person(national_id, id_type, name, given_name, decode_professions(professions))
+
+
+def _box(row: tuple[str, ...]) -> Box:
+    kind, person, structure, written, service, red = row
+    local, _, domain = written.rpartition("@")
+    red_listed = None if red is None else bool(red)
+    return Box(Address(local, domain), BoxKind(kind), person or None, structure or None, service, red_listed)
+
+
+def _shown(boxes: tuple[Box, ...]) -> tuple[Box, ...]:
+    return tuple(box for box in boxes if not box.red_listed)
