@@ -26,6 +26,8 @@ from mssmail.directory.model import (
 )
 from mssmail.directory.snapshot import info_of, open_snapshot
 
+MAX_SHOWN = 50
+"""Boxes shown for one holder found by a search."""
 MAX_QUERY_WORDS = 4
 MAX_QUERY_CHARS = 100
 
@@ -35,6 +37,9 @@ _NAMES = "SELECT id FROM names WHERE key >= ? AND key < ?"
 _STRUCTURES = "SELECT id, name FROM structures WHERE key <> ''"
 _HAS_WORD = " AND instr(' ' || key, ?) > 0"
 _BOX = "SELECT kind, person, structure, address, service, red FROM boxes WHERE "
+# the second halves are the indexes' own conditions, without which SQLite wouldn't take them
+_OF_PERSON = "person = ? AND person <> ''"
+_OF_STRUCTURE = "structure = ? AND structure <> ''"
 
 
 class Directory:
@@ -111,10 +116,10 @@ class Directory:
         return tuple(map(_box, self._all(_BOX + "key = ?", address_key)))
 
     def boxes_of_person(self, national_id: str) -> tuple[Box, ...]:
-        return tuple(map(_box, self._all(_BOX + "person = ? AND person <> '' ORDER BY key", national_id)))
+        return tuple(map(_box, self._all(_BOX + _OF_PERSON + " ORDER BY key", national_id)))
 
     def boxes_of_structure(self, structure_id: str) -> tuple[Box, ...]:
-        return tuple(map(_box, self._all(_BOX + "structure = ? AND structure <> '' ORDER BY key", structure_id)))
+        return tuple(map(_box, self._all(_BOX + _OF_STRUCTURE + " ORDER BY key", structure_id)))
 
     def search(self, text: str, limit: int) -> tuple[Found, ...]:
         """Find people, structures and boxes by the beginnings of names, in any order, or of an address.
@@ -158,7 +163,7 @@ class Directory:
             )
             ids.update(dict.fromkeys(str(row[0]) for row in rows))
         people = (self.person(national_id) for national_id in list(ids)[:limit])
-        return [Found(p, _shown(self.boxes_of_person(p.national_id))) for p in people if p is not None]
+        return [Found(p, self._shown(_OF_PERSON, p.national_id)) for p in people if p is not None]
 
     def _search_structures(self, words: list[str], limit: int) -> list[Found]:
         rows = self._all(
@@ -166,7 +171,13 @@ class Directory:
             *(f" {w}" for w in words),
             limit,
         )
-        return [Found(s, _shown(self.boxes_of_structure(s.structure_id))) for s in (Structure(*row) for row in rows)]
+        return [Found(Structure(*row), self._shown(_OF_STRUCTURE, row[0])) for row in rows]
+
+    def _shown(self, of_holder: str, holder: str) -> tuple[Box, ...]:
+        """A holder's boxes that may be found: no red-listed one, and a structure's own without its members'."""
+        own = " AND kind <> 'PER'" if of_holder is _OF_STRUCTURE else ""
+        sql = f"{_BOX}{of_holder}{own} AND red IS NOT 1 ORDER BY key LIMIT {MAX_SHOWN}"
+        return tuple(map(_box, self._all(sql, holder)))
 
     def _one(self, sql: str, value: str) -> tuple[str, ...] | None:
         return next(iter(self._all(sql, value)), None)
@@ -194,7 +205,3 @@ def _box(row: tuple[str, ...]) -> Box:
     local, _, domain = written.rpartition("@")
     red_listed = None if red is None else bool(red)
     return Box(Address(local, domain), BoxKind(kind), person or None, structure or None, service, red_listed)
-
-
-def _shown(boxes: tuple[Box, ...]) -> tuple[Box, ...]:
-    return tuple(box for box in boxes if not box.red_listed)
