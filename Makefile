@@ -1,0 +1,63 @@
+# setup check test test-all fuzz interop bench demo: all that a person or a CI calls.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+PYTHON ?= python3
+PYTEST := $(BIN)/python -m pytest
+# Two workers: the tests start servers, and more of them on a small machine only wait for each other.
+TEST_WORKERS ?= 2
+# Arguments for `make demo`, as ARGS="--port-base 0 --workers 2".
+ARGS ?=
+
+.PHONY: help setup check test test-all fuzz interop bench demo reference clean
+
+help:
+	@echo "make setup     build the environment in $(VENV)"
+	@echo "make demo      start a whole system on this machine (ARGS=\"--help\" tells more)"
+	@echo "make test      the tests that end within minutes"
+	@echo "make check     style, types, import contracts, house rules"
+	@echo "make test-all  all tests; make fuzz, interop, bench: what their names say"
+	@echo "make reference write config/reference.toml anew"
+
+setup: $(STAMP)
+
+# Redone when the project's description or the lock is newer. Hashes are checked; nothing is taken that the lock lacks.
+$(STAMP): pyproject.toml requirements.lock scripts/setup
+	@PYTHON="$(PYTHON)" scripts/setup $(VENV)
+	@touch $@
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(PYTEST) tests/rules
+
+test: setup
+	$(PYTEST) -n $(TEST_WORKERS) -m "not slow and not interop" $(ARGS)
+
+test-all: setup
+	$(PYTEST) -n $(TEST_WORKERS) $(ARGS)
+
+fuzz: setup
+	$(PYTEST) -m "fuzz or hypothesis" --hypothesis-profile=fuzz --timeout=1800 $(ARGS)
+
+interop: setup
+	scripts/interop-clients
+	$(PYTEST) -m interop $(ARGS)
+
+bench: setup
+	scripts/bench $(ARGS)
+
+demo: setup
+	exec $(BIN)/mssmail demo $(ARGS)
+
+reference: setup
+	$(BIN)/python -m mssmail.settings.describe > config/reference.toml
+
+clean:
+	rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
