@@ -1,0 +1,76 @@
+"""The text of a message that a search looks through: decoded headers, text parts, the text of HTML.
+
+`normalise` is the one folding of texts and needles, so that `needle in text` is IMAP's SEARCH (RFC 3501 §6.4.4,
+substring, without case). It follows i;unicode-casemap (RFC 5051) and is no finer: whatever that comparator holds equal
+stays equal, and some more does (ß and ss). Compatibility decomposition leaves accents as signs after their letter:
+`cafe` is found in `café`, as RFC 5051 has it too, but not `café` in `cafe`.
+"""
+
+from collections.abc import Callable, Iterator
+from unicodedata import normalize
+
+from mssmail.mime import html, transfer
+from mssmail.mime.charset import decode
+from mssmail.mime.headers import HeaderBlock
+from mssmail.mime.parameters import decoded, parameters, uncomment
+from mssmail.mime.parts import Kind, Part
+from mssmail.mime.record import Record
+from mssmail.mime.words import decode as decode_words
+from mssmail.mime.words import header_text
+
+Read = Callable[[int, int], bytes]
+"""The octets of a message from start to end."""
+
+MAX_PART_OCTETS = 4 * 1024 * 1024
+"""Of one text part, what is searched: four times the length of the Bible's longest book; beyond it's data."""
+SEPARATOR = "\0"
+"""Stands between pieces, so that no needle spans two: a needle never holds NUL (RFC 3501 §9, CHAR8)."""
+
+
+def normalise(text: str) -> str:
+    """Fold a text or a needle for comparison."""
+    if text.isascii():
+        return text.lower()
+    return normalize("NFKD", normalize("NFKD", text).upper().casefold())
+
+
+def body_texts(record: Record, read: Read) -> Iterator[str]:
+    """Yield the decoded text of each text part, the names and descriptions of parts, and embedded messages' headers.
+
+    What SEARCH BODY looks through. Nothing is normalised. Raises RecordFormatError, and what `read` raises.
+    """
+    parts = record.parts
+    for part in parts:
+        if part.parent >= 0:
+            if parts[part.parent].kind is Kind.MESSAGE:
+                yield header_text(read(part.header_start, part.body_start))
+            else:
+                yield from _names(read(part.header_start, part.body_start))
+        if part.type == b"text" and part.kind is Kind.LEAF:
+            yield part_text(part, read(part.body_start, min(part.end, part.body_start + MAX_PART_OCTETS)))
+
+
+def part_text(part: Part, body: bytes) -> str:
+    """The text of a text part's octets, transfer encoding, charset and HTML undone."""
+    text = decode(transfer.decode(body, part.encoding), part.charset)
+    return html.text(text) if part.subtype in (b"html", b"xhtml+xml") else text
+
+
+def searchable(record: Record, read: Read) -> tuple[str, str]:
+    """The normalised header and body of a message, for SEARCH TEXT and BODY."""
+    root = record.parts[0]
+    header = record.header
+    if header is None:
+        header = read(root.header_start, root.body_start)
+    return normalise(header_text(header)), normalise(SEPARATOR.join(body_texts(record, read)))
+
+
+def _names(block: bytes) -> Iterator[str]:
+    """What a person sees of a part that isn't its text: file name and description."""
+    index = HeaderBlock(block)
+    for field, name in ((b"content-disposition", "filename"), (b"content-type", "name")):
+        value = index.first(field)
+        if value and (found := decoded(parameters(uncomment(value))).get(name)):
+            yield decode_words(found.encode()) if "=?" in found else found
+    if description := index.first(b"content-description"):
+        yield decode_words(description)

@@ -1,0 +1,51 @@
+"""Header text for a person: encoded words decoded (RFC 2047), raw UTF-8 taken as such (RFC 6532). Linear."""
+
+import re
+from binascii import a2b_qp
+
+from mssmail.mime.charset import decode as decode_charset
+from mssmail.mime.headers import HeaderBlock, fields, unfold
+from mssmail.mime.transfer import base64_octets
+
+_WORD = re.compile(rb"=\?([^?*\s]{1,40})(?:\*[^?\s]{0,40})?\?([bBqQ])\?([^?]*)\?=")
+
+
+def decode(value: bytes) -> str:
+    """The text of an unfolded or folded value: blanks between encoded words dropped (RFC 2047 §6.2).
+
+    Adjacent words of one charset are joined before decoding, because senders cut multi-byte characters in two.
+    """
+    value = unfold(value)
+    if b"=?" not in value:
+        return decode_charset(value, b"")
+    out: list[str] = []
+    pending: list[bytes] = []
+    charset = b""
+    at = 0
+    for m in _WORD.finditer(value):
+        between = value[at : m.start()]
+        apart = bool(between.strip(b" \t")) or at == 0
+        if apart or m[1].lower() != charset:
+            out.append(decode_charset(b"".join(pending), charset))
+            pending.clear()
+        if apart and between:
+            out.append(decode_charset(between, b""))
+        charset = m[1].lower()
+        pending.append(a2b_qp(m[3], header=True) if m[2] in b"qQ" else base64_octets(m[3]))
+        at = m.end()
+    out.append(decode_charset(b"".join(pending), charset))
+    out.append(decode_charset(value[at:], b""))
+    return "".join(out)
+
+
+def header_text(block: bytes) -> str:
+    """A header block as decoded lines `Name: value`, for SEARCH TEXT."""
+    return "\n".join(
+        f"{field.name.decode('latin-1')}: {decode(field.value)}" if field.name else decode(field.raw)
+        for field in fields(block)
+    )
+
+
+def header_values(block: bytes, name: bytes) -> list[str]:
+    """The decoded values of all fields of that name, for SEARCH HEADER; empty where there is none."""
+    return [decode(value) for value in HeaderBlock(block).all(name.lower())]
