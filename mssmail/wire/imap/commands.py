@@ -1,0 +1,239 @@
+"""A client's commands as values: one frozen class each, with what its arguments mean. What a client says of itself
+or presents as a secret does not print. Which of them is allowed when stands in `table`."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from mssmail.base.folder import SpecialUse
+from mssmail.base.search import Key, SequenceSet, UidSet
+from mssmail.base.secret import Secret
+from mssmail.wire.imap.values import FetchAttribute, FlagList, Numbering, StatusItem, StoreMode
+
+Messages = SequenceSet | UidSet
+"""Which messages a command is for; a UidSet makes it the UID variant, answered with UIDs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Any command."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capability(Command):
+    """CAPABILITY (RFC 3501 §6.1.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Noop(Command):
+    """NOOP (RFC 3501 §6.1.2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Logout(Command):
+    """LOGOUT (RFC 3501 §6.1.3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Id(Command):
+    """ID (RFC 2971): what the client says of itself."""
+
+    fields: tuple[tuple[str, str | None], ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class StartTls(Command):
+    """STARTTLS (RFC 3501 §6.2.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticate(Command):
+    """AUTHENTICATE (RFC 3501 §6.2.2, RFC 4959)."""
+
+    mechanism: str
+    """Upper case."""
+    initial: bytes | None = field(repr=False)
+    """The initial response in base64, or `=`; None where there is none. As `sasl.exchange.Exchange.begin` takes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Login(Command):
+    """LOGIN (RFC 3501 §6.2.3)."""
+
+    user: str
+    password: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Enable(Command):
+    """ENABLE (RFC 5161)."""
+
+    capabilities: tuple[str, ...]
+    """Upper case, as many as were named, known or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Select(Command):
+    """SELECT (RFC 3501 §6.3.1)."""
+
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class Examine(Command):
+    """EXAMINE (RFC 3501 §6.3.2)."""
+
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class Create(Command):
+    """CREATE (RFC 3501 §6.3.3, RFC 6154 §3)."""
+
+    mailbox: str
+    """May end in the hierarchy delimiter: the client means to create names under it."""
+    uses: tuple[SpecialUse, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Delete(Command):
+    """DELETE (RFC 3501 §6.3.4)."""
+
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rename(Command):
+    """RENAME (RFC 3501 §6.3.5)."""
+
+    source: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe(Command):
+    """SUBSCRIBE (RFC 3501 §6.3.6)."""
+
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unsubscribe(Command):
+    """UNSUBSCRIBE (RFC 3501 §6.3.7)."""
+
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class List(Command):
+    """LIST (RFC 3501 §6.3.8). An empty pattern asks for the delimiter."""
+
+    reference: str
+    pattern: str
+    """With `%` and `*`; `pattern.Pattern` matches it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lsub(Command):
+    """LSUB (RFC 3501 §6.3.9)."""
+
+    reference: str
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True)
+class Status(Command):
+    """STATUS (RFC 3501 §6.3.10)."""
+
+    mailbox: str
+    items: tuple[StatusItem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Append(Command):
+    """APPEND (RFC 3501 §6.3.11). The message itself is streamed beside it."""
+
+    mailbox: str
+    flags: FlagList
+    at: datetime | None
+    """INTERNALDATE, where the client gave one."""
+    size_octets: int
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace(Command):
+    """NAMESPACE (RFC 2342)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Idle(Command):
+    """IDLE (RFC 2177): until the line DONE."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check(Command):
+    """CHECK (RFC 3501 §6.4.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Close(Command):
+    """CLOSE (RFC 3501 §6.4.2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unselect(Command):
+    """UNSELECT (RFC 3691)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expunge(Command):
+    """EXPUNGE (RFC 3501 §6.4.3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class UidExpunge(Command):
+    """UID EXPUNGE (RFC 4315 §2.1)."""
+
+    messages: UidSet
+
+
+@dataclass(frozen=True, slots=True)
+class Search(Command):
+    """SEARCH and UID SEARCH (RFC 3501 §6.4.4)."""
+
+    key: Key = field(repr=False)
+    """At most `parse.search.MAX_DEPTH` deep and `MAX_KEYS` wide."""
+    numbering: Numbering
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch(Command):
+    """FETCH and UID FETCH (RFC 3501 §6.4.5). UID FETCH has FetchItem.UID among its attributes, asked for or not."""
+
+    messages: Messages
+    attributes: tuple[FetchAttribute, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Store(Command):
+    """STORE and UID STORE (RFC 3501 §6.4.6)."""
+
+    messages: Messages
+    mode: StoreMode
+    silent: bool
+    flags: FlagList
+
+
+@dataclass(frozen=True, slots=True)
+class Copy(Command):
+    """COPY and UID COPY (RFC 3501 §6.4.7)."""
+
+    messages: Messages
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class Move(Command):
+    """MOVE and UID MOVE (RFC 6851)."""
+
+    messages: Messages
+    mailbox: str

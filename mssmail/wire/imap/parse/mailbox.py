@@ -1,0 +1,128 @@
+"""Arguments of the commands about mailboxes."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from mssmail.base.folder import SpecialUse
+from mssmail.wire.imap import commands
+from mssmail.wire.imap.fault import Fault, ProtocolError
+from mssmail.wire.imap.grammar import Cursor, date_time, flag_list, keyword, list_mailbox, mailbox, syntax
+from mssmail.wire.imap.values import FlagList, StatusItem
+
+MAX_USES = 16
+"""More than RFC 6154 has."""
+
+_USES = {use.value.upper().encode(): use for use in SpecialUse}
+_STATUS_ITEMS = {item.value.encode(): item for item in StatusItem}
+
+_C = TypeVar("_C", bound=commands.Command)
+
+
+def one_mailbox(make: Callable[[str], _C]) -> Callable[[Cursor], _C]:
+    """Return a reader for a command whose argument is SP mailbox.
+
+    select = "SELECT" SP mailbox ; and examine, delete, subscribe, unsubscribe
+    """
+
+    def read(cursor: Cursor) -> _C:
+        cursor.space()
+        return make(mailbox(cursor))
+
+    return read
+
+
+def create(cursor: Cursor) -> commands.Create:
+    """create = "CREATE" SP mailbox [SP "(" create-param *(SP create-param) ")"] ; RFC 4466 §2.2, RFC 6154 §6
+
+    create-param = "USE" SP "(" [use-attr *(SP use-attr)] ")"
+    """
+    cursor.space()
+    name = mailbox(cursor)
+    uses: dict[SpecialUse, None] = {}
+    if cursor.skip(b" "):
+        cursor.expect(b"(")
+        if keyword(cursor) != b"USE":
+            raise syntax("unknown parameter of CREATE")
+        cursor.space()
+        cursor.expect(b"(")
+        for _ in range(MAX_USES):
+            if cursor.skip(b")"):
+                break
+            if uses:
+                cursor.space()
+            uses[_use(cursor)] = None
+        else:
+            raise ProtocolError(Fault.TOO_MANY, "too many special uses")
+        cursor.expect(b")")
+    return commands.Create(name, tuple(uses))
+
+
+def _use(cursor: Cursor) -> SpecialUse:
+    r"""use-attr = "\All" / "\Archive" / "\Drafts" / "\Flagged" / "\Junk" / "\Sent" / "\Trash" / "\" atom"""
+    cursor.expect(b"\\")
+    use = _USES.get(b"\\" + keyword(cursor))
+    if use is None:
+        raise ProtocolError(Fault.USE_ATTRIBUTE, "unknown special use")
+    return use
+
+
+def rename(cursor: Cursor) -> commands.Rename:
+    """rename = "RENAME" SP mailbox SP mailbox"""
+    cursor.space()
+    source = mailbox(cursor)
+    cursor.space()
+    return commands.Rename(source, mailbox(cursor))
+
+
+def listing(cursor: Cursor) -> commands.List:
+    """list = "LIST" SP mailbox SP list-mailbox"""
+    return commands.List(*_reference_and_pattern(cursor))
+
+
+def lsub(cursor: Cursor) -> commands.Lsub:
+    """lsub = "LSUB" SP mailbox SP list-mailbox"""
+    return commands.Lsub(*_reference_and_pattern(cursor))
+
+
+def _reference_and_pattern(cursor: Cursor) -> tuple[str, str]:
+    cursor.space()
+    reference = mailbox(cursor)
+    cursor.space()
+    return reference, list_mailbox(cursor)
+
+
+def status(cursor: Cursor) -> commands.Status:
+    """status = "STATUS" SP mailbox SP "(" status-att *(SP status-att) ")" """
+    cursor.space()
+    name = mailbox(cursor)
+    cursor.space()
+    cursor.expect(b"(")
+    items: dict[StatusItem, None] = {}
+    while True:
+        item = _STATUS_ITEMS.get(keyword(cursor))
+        if item is None:
+            raise syntax("unknown item of STATUS")
+        items[item] = None
+        if not cursor.skip(b" "):
+            break
+    cursor.expect(b")")
+    return commands.Status(name, tuple(items))
+
+
+def append(cursor: Cursor) -> commands.Append:
+    """append = "APPEND" SP mailbox [SP flag-list] [SP date-time] SP literal"""
+    cursor.space()
+    name = mailbox(cursor)
+    cursor.space()
+    flags = FlagList()
+    if cursor.peek() == b"(":
+        flags = flag_list(cursor)
+        cursor.space()
+    at = None
+    if cursor.peek() == b'"':
+        at = date_time(cursor)
+        cursor.space()
+    literal = cursor.literal()
+    if literal is None:
+        raise syntax("expected the message as a literal")
+    return commands.Append(name, flags, at, literal.size)

@@ -1,0 +1,73 @@
+"""The values that commands are made of, beyond base's nouns. A value that exists is valid."""
+
+from dataclasses import dataclass
+from enum import Enum, unique
+
+from mssmail.base.section import Section, Span
+
+
+@unique
+class Numbering(Enum):
+    """How a command counts messages and is answered: by sequence number, or by UID (the UID variants)."""
+
+    SEQUENCE = "sequence"
+    UID = "uid"
+
+
+@dataclass(frozen=True, slots=True)
+class FlagList:
+    """Flags as a client names them. Unknown `\\Flags` and `\\Recent` are left out: nobody can set them."""
+
+    system: int = 0
+    """Bits of base.search.Flag."""
+    keywords: tuple[str, ...] = ()
+    """Atoms, as first spelt; of those that differ only in case, one."""
+
+
+@unique
+class StoreMode(Enum):
+    """What STORE does with the flags it names (RFC 3501 §6.4.6)."""
+
+    REPLACE = "FLAGS"
+    ADD = "+FLAGS"
+    REMOVE = "-FLAGS"
+
+
+@unique
+class StatusItem(Enum):
+    """What STATUS can be asked (RFC 3501 §6.3.10)."""
+
+    MESSAGES = "MESSAGES"
+    RECENT = "RECENT"
+    UIDNEXT = "UIDNEXT"
+    UIDVALIDITY = "UIDVALIDITY"
+    UNSEEN = "UNSEEN"
+
+
+@unique
+class FetchItem(Enum):
+    """The data items of FETCH that have no section (RFC 3501 §6.4.5), under the name they are answered by."""
+
+    ENVELOPE = "ENVELOPE"
+    FLAGS = "FLAGS"
+    INTERNALDATE = "INTERNALDATE"
+    SIZE = "RFC822.SIZE"
+    BODY = "BODY"
+    """The structure without extension data."""
+    BODYSTRUCTURE = "BODYSTRUCTURE"
+    UID = "UID"
+
+
+@dataclass(frozen=True, slots=True)
+class FetchSection:
+    """Octets of a message: BODY[…], BODY.PEEK[…], RFC822, RFC822.HEADER, RFC822.TEXT."""
+
+    section: Section
+    span: Span | None
+    peek: bool
+    """Whether \\Seen stays as it is."""
+    label: bytes
+    """What it is called in the answer, ready: `BODY[HEADER]<0>`, `RFC822.TEXT`."""
+
+
+FetchAttribute = FetchItem | FetchSection
