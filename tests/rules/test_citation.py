@@ -5,7 +5,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from source import PRODUCT, ROOT, SHARED, modules, place
+
+from tests.rules.source import PRODUCT, ROOT, SHARED, modules, place
 
 INDEX = ROOT / "tests" / "rules" / "rfc-index"
 """Each line: number, title. Add a line to cite another RFC."""

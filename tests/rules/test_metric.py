@@ -3,9 +3,8 @@
 import ast
 from collections.abc import Iterator
 
-from source import modules, parsed, place
-
 from mssmail.metrics.registry import LABELS
+from tests.rules.source import modules, parsed, place
 
 ALLOWED = {
     "command", "direction", "engine", "event", "kind", "lane", "listener", "mechanism", "outcome", "protocol",

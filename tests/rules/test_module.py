@@ -2,7 +2,7 @@
 
 import ast
 
-from source import PRODUCT, ROOT, modules, parsed, place
+from tests.rules.source import PRODUCT, ROOT, modules, parsed, place
 
 MAX_LINES = 600
 """The house style asks for about 400; from here on a file is surely two."""

@@ -3,9 +3,9 @@
 import importlib
 
 import pytest
-from source import PRODUCT
 
 from mssmail.base.refusal import Reason
+from tests.rules.source import PRODUCT
 
 EDGES = [edge for edge in ("smtp", "imap", "web") if (PRODUCT / "servers" / edge / "replies.py").is_file()]
 """Edges that exist by now; an edge is a server with a `replies` module."""

@@ -3,9 +3,9 @@
 import ast
 
 import pytest
-from source import PRODUCT, modules, parsed
 
 from mssmail.settings.model import all_settings
+from tests.rules.source import PRODUCT, modules, parsed
 
 
 @pytest.mark.skipif(not (PRODUCT / "app.py").is_file(), reason="the composition root isn't there yet")

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from source import PRODUCT, modules, parsed, place
+
+from tests.rules.source import PRODUCT, modules, parsed, place
 
 CLOCK = PRODUCT / "base" / "clock.py"
 LOAD = PRODUCT / "settings" / "load.py"

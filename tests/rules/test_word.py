@@ -2,7 +2,7 @@
 
 import re
 
-from source import place, texts
+from tests.rules.source import place, texts
 
 # Split so that the rule doesn't find itself.
 FORBIDDEN = (

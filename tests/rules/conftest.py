@@ -1,6 +1,0 @@
-"""Makes `source` importable by the rules beside it."""
-
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent))
