@@ -7,7 +7,7 @@ from typing import assert_never
 
 from mssmail.base.search import Flag
 from mssmail.wire.imap import mutf7, responses, sequence
-from mssmail.wire.imap.grammar import ASTRING_ATOM
+from mssmail.wire.imap.grammar import ASTRING_ATOM, ATOM
 from mssmail.wire.imap.responses import Code, Response
 from mssmail.wire.imap.values import FlagList
 
@@ -68,8 +68,8 @@ def text(sentence: str) -> bytes:
 
 def atom(name: str) -> bytes:
     """atom = 1*ATOM-CHAR, a leading backslash allowed, as flags and attributes have it; ValueError if it isn't one"""
-    octets = name.encode("ascii", "replace")
-    if ASTRING_ATOM.fullmatch(octets.removeprefix(b"\\")) is None:
+    octets = name.encode() if name.isascii() else b""
+    if ATOM.fullmatch(octets.removeprefix(b"\\")) is None:
         raise ValueError("not an atom")
     return octets
 

@@ -121,7 +121,8 @@ class Framer:
 
     def feed(self, octets: bytes) -> None:
         """Take what was read. Feed only when `next` has returned None, so that memory stays bounded."""
-        self._buffer += octets
+        if self._mode is not _Mode.BROKEN:
+            self._buffer += octets
 
     def expect_line(self, max_octets: int) -> None:
         """Read the next line raw, as IDLE and AUTHENTICATE do: no tag, no literals. Holds for one line."""
@@ -173,6 +174,7 @@ class Framer:
                 return self._refused()
             case _Mode.BREAK:
                 self._mode = _Mode.BROKEN
+                self._buffer.clear()
                 return Broken(self._error or ProtocolError(Fault.COMMAND_TOO_BIG))
             case _Mode.DECIDE | _Mode.BROKEN:
                 return None
