@@ -33,7 +33,7 @@ MAX_QUERY_CHARS = 100
 
 _PERSON = "SELECT id, id_type, name, given, professions FROM people WHERE id = ?"
 _STRUCTURE = "SELECT id, name FROM structures WHERE id = ?"
-_NAMES = "SELECT id FROM names WHERE key >= ? AND key < ?"
+_NAMES = "SELECT id FROM people WHERE key >= ? AND key < ?"
 _STRUCTURES = "SELECT id, name FROM structures WHERE key <> ''"
 _HAS_WORD = " AND instr(' ' || key, ?) > 0"
 _BOX = "SELECT kind, person, structure, address, service, red FROM boxes WHERE "
@@ -132,11 +132,10 @@ class Directory:
         found: list[Found] = []
         if "@" in text or "." in text:
             found += self._search_addresses(text.lower(), limit)
-        if words:
-            if (rest := limit - len(found)) > 0:
-                found += self._search_people(words, rest)
-            if (rest := limit - len(found)) > 0:
-                found += self._search_structures(words, rest)
+        known = {f.holder for f in found}
+        for search in (self._search_people, self._search_structures):
+            if words and (rest := limit - len(found)) > 0:
+                found += [f for f in search(words, rest) if f.holder not in known]
         return tuple(found)
 
     def _search_addresses(self, prefix: str, limit: int) -> Iterator[Found]:

@@ -148,15 +148,27 @@ class Found:
     boxes: tuple[Box, ...]
 
 
-_SPACES = str.maketrans(dict.fromkeys("-'’`´.,_/()\xa0", " ") | {"œ": "oe", "Œ": "OE", "æ": "ae", "Æ": "AE"})
+class _Fold(dict[int, str]):
+    """What each character becomes in a search key, worked out when first met: a country's names meet some hundred."""
+
+    def __missing__(self, codepoint: int) -> str:
+        char = chr(codepoint)
+        if char in "-'’`´.,_/()" or char.isspace():
+            folded = " "
+        else:
+            plain = unicodedata.normalize("NFKD", _LIGATURES.get(char, char))
+            folded = "".join(c for c in plain if not unicodedata.combining(c)).upper()
+        self[codepoint] = folded
+        return folded
+
+
+_LIGATURES = {"œ": "oe", "Œ": "OE", "æ": "ae", "Æ": "AE"}  # NFKD leaves these as they are
+_FOLD = _Fold()
 
 
 def search_key(text: str) -> str:
     """The form by which names are compared: upper case, no accents, words parted by one space."""
-    text = text.translate(_SPACES)
-    if not text.isascii():
-        text = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
-    return " ".join(text.upper().split())
+    return " ".join(text.translate(_FOLD).split())
 
 
 def encode_professions(professions: Collection[str]) -> str:

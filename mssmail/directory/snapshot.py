@@ -46,20 +46,19 @@ _CACHE_KIB = 160 * 1024
 _TABLES = """
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE people(id TEXT PRIMARY KEY, id_type TEXT NOT NULL, name TEXT NOT NULL, given TEXT NOT NULL,
-    professions TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE names(key TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY(key, id)) WITHOUT ROWID;
+    professions TEXT NOT NULL, key TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE structures(id TEXT PRIMARY KEY, name TEXT NOT NULL, key TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE boxes(key TEXT NOT NULL, kind TEXT NOT NULL, person TEXT NOT NULL, structure TEXT NOT NULL,
     address TEXT NOT NULL, service TEXT NOT NULL, red INTEGER,
     PRIMARY KEY(key, kind, person, structure)) WITHOUT ROWID;
 """
 # `red` is for sources that know the red list; the extract doesn't, and leaves it NULL.
-_NAMES = "INSERT INTO names SELECT search_key(name || ' ' || given), id FROM people ORDER BY 1, 2"
 _INDEXES = (
+    "CREATE INDEX people_key ON people(key)",
     "CREATE INDEX boxes_person ON boxes(person) WHERE person <> ''",
     "CREATE INDEX boxes_structure ON boxes(structure) WHERE structure <> ''",
 )
-_CARRIED = {Kind.ACTIVITY: ("people", "names"), Kind.BOXES: ("boxes", "structures")}
+_CARRIED = {Kind.ACTIVITY: ("people",), Kind.BOXES: ("boxes", "structures")}
 _COUNTED = {Kind.ACTIVITY: ("people", "people"), Kind.BOXES: ("boxes", "boxes")}
 
 
@@ -234,8 +233,6 @@ def _build(
             if current is not None and not allow_shrink:
                 _check_shrink(made, current)
             sources[made.kind] = made
-        if Kind.ACTIVITY in sources:
-            db.execute(_NAMES)
         if current is not None:
             _carry_over(db, target, current, sources)
         for index in _INDEXES:
@@ -304,7 +301,7 @@ def _load(
         case Kind.ACTIVITY:
             for people in rows.people():
                 db.executemany(
-                    "INSERT INTO people VALUES(?, ?, ?, ?, ?) ON CONFLICT(id) DO UPDATE "
+                    "INSERT INTO people VALUES(?, ?, ?, ?, ?, ?) ON CONFLICT(id) DO UPDATE "
                     "SET professions = joined(professions, excluded.professions) "
                     "WHERE professions <> excluded.professions",
                     people,

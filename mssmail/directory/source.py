@@ -7,6 +7,7 @@ bad octet would garble every accent of the country, or strike a professional off
 to be valid UTF-8 doesn't occur in names.
 """
 
+import codecs
 import hashlib
 import zipfile
 import zlib
@@ -158,8 +159,6 @@ def _frame(stream: BinaryIO, tally: Tally) -> Iterator[Block]:
     """Cut the stream at line feeds. zipfile reads no further than the size it announced, so this ends."""
     carry, line, octets_read, discarding = b"", 1, 0, False
     while chunk := stream.read(BLOCK_OCTETS):
-        if octets_read == 0:
-            chunk = chunk.removeprefix(b"\xef\xbb\xbf")
         octets_read += len(chunk)
         if discarding:
             end = chunk.find(b"\n")
@@ -184,6 +183,8 @@ def _frame(stream: BinaryIO, tally: Tally) -> Iterator[Block]:
 
 def _decode(data: bytes, first_line: int, tally: Tally) -> list[str]:
     """Split octets into decoded lines; what can't be decoded or is too long becomes an empty line and is counted."""
+    if first_line == 1:
+        data = data.removeprefix(codecs.BOM_UTF8)
     if b"\r" in data:
         data = data.replace(b"\r\n", b"\n").removesuffix(b"\r")
     try:
