@@ -6,17 +6,30 @@ decides who a message is from must look at `mailboxes`, which answers only where
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from mssmail.mime import comments
 from mssmail.mime.limits import DEFAULT
 
-_TOKEN = re.compile(
-    rb"(?P<blank>[ \t\r\n]++)|(?P<atom>[^\x00-\x20\x7f()<>\[\]:;@\\,.\"]++)|(?P<quoted>\"(?:[^\"\\]++|\\.)*+\")"
-    rb"|(?P<literal>\[[^\[\]\\]*+\])|(?P<special>[<>@,;:.(])|(?P<other>.)",
-    re.DOTALL,
-)
-_COMMENT_SIGN = re.compile(rb"[()]|\\.", re.DOTALL)
+_FORMS = {
+    "blank": rb"[ \t\r\n]++",
+    "atom": rb"[^\x00-\x20\x7f()<>\[\]:;@\\,.\"]++",
+    "quoted": rb"\"(?:[^\"\\]++|\\.)*+\"",
+    "literal": rb"\[[^\[\]\\]*+\]",
+    "special": rb"[<>@,;:.(]",
+    "other": rb".",
+}
+
+
+def _tokens(forms: Iterable[str]) -> re.Pattern[bytes]:
+    return re.compile(b"|".join(b"(?P<%b>%b)" % (name.encode(), _FORMS[name]) for name in forms), re.DOTALL)
+
+
+_TOKEN = _tokens(_FORMS)
+_TOKEN_UNQUOTED = _tokens(name for name in _FORMS if name != "quoted")
+"""Used after a quote that nothing closes: no later one is closed either, and looking each time would be quadratic."""
 _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
 _SIMPLE = re.compile(
     rb"[ \t]*+(?:(?:\"([^\"\\\r\n\x00-\x1f]*+)\"[ \t]*+|([A-Za-z0-9!#$%&'*+/=?^_`{|}~\- ]*+))<)?+"
@@ -42,6 +55,8 @@ class Mailbox(NamedTuple):
     adl: bytes | None = None
 
 
+_EMPTY = frozenset({(b"", b""), (b":", b";"), (b";", b","), (b";", b"")})
+"""The signs that nothing may stand between: an empty list, an empty group, and what follows a group."""
 GROUP_END = Mailbox(None, None, None)
 
 
@@ -95,7 +110,9 @@ class _Piece:
     kind: str
     text: bytes
     apart: bool
-    after_comment: bool
+
+    def is_sign(self, sign: bytes) -> bool:
+        return self.text == sign and self.kind == "special"
 
 
 @dataclass(slots=True)
@@ -107,26 +124,31 @@ class _Reader:
     entries: list[Mailbox] = field(default_factory=list)
     clean: bool = True
     in_group: bool = False
+    parted_by: bytes = b""
+    """The sign before the address under way: empty at the start, a comma, a colon, a semicolon."""
     pieces: list[_Piece] = field(default_factory=list)
     angle: list[_Piece] | None = None
     angle_open: bool = False
+    in_route: bool = False
     comment: bytes | None = None
     full: bool = False
 
     def read(self) -> AddressList:
-        value, at, apart, after_comment = self.value, 0, False, False
+        value, at, apart, token = self.value, 0, False, _TOKEN
         while at < len(value) and not self.full:
-            m = _TOKEN.match(value, at)
+            m = token.match(value, at)
             assert m is not None
             kind, text, at = m.lastgroup, m[0], m.end()
             if kind == "blank":
                 apart = True
             elif text == b"(" and kind == "special":
                 at = self._comment(at)
-                apart = after_comment = True
+                apart = True
             else:
-                self._take(_Piece(str(kind), text, apart, after_comment))
-                apart = after_comment = False
+                if text == b'"':
+                    token = _TOKEN_UNQUOTED
+                self._take(_Piece(str(kind), text, apart))
+                apart = False
         if self.angle_open:
             self.clean = False
         self._end(b"")
@@ -137,34 +159,23 @@ class _Reader:
 
     def _comment(self, at: int) -> int:
         """Skip a comment, nested ones included, and keep its text: obsolete addresses put the name there."""
-        depth, start = 1, at
-        for m in _COMMENT_SIGN.finditer(self.value, at):
-            depth += 1 if m[0] == b"(" else -1 if m[0] == b")" else 0
-            if depth == 0:
-                self.comment = _ESCAPE.sub(rb"\1", self.value[start : m.start()]).strip()
-                return m.end()
-        self.clean = False
-        return len(self.value)
+        end = comments.skip(self.value, at)
+        if end is None:
+            self.clean = False
+            return len(self.value)
+        self.comment = _ESCAPE.sub(rb"\1", self.value[at : end - 1]).strip()
+        return end
 
     def _take(self, piece: _Piece) -> None:
         text = piece.text if piece.kind == "special" else b""
         if piece.kind == "other":
             self.clean = False
         if self.angle_open and self.angle is not None:
-            if text == b">":
-                self.angle_open = False
-            elif text == b"<":
-                self.clean = False
-            elif text == b"," and not (self.angle and self.angle[0].text == b"@" and not _has_colon(self.angle)):
-                # A comma ends an angle that was never closed; before a colon it parts a route's domains.
-                self.angle_open = self.clean = False
-                self._end(text)
-            else:
-                self.angle.append(piece)
+            self._take_in_angle(piece, text, self.angle)
         elif text == b"<":
             if self.angle is not None:
                 self.clean = False
-            self.angle, self.angle_open = [], True
+            self.angle, self.angle_open, self.in_route = [], True, False
         elif text == b">":
             self.clean = False
         elif text in (b",", b";"):
@@ -176,26 +187,40 @@ class _Reader:
                 self.clean = False
             self.pieces.append(piece)
 
+    def _take_in_angle(self, piece: _Piece, text: bytes, angle: list[_Piece]) -> None:
+        if text == b">":
+            self.angle_open = False
+        elif text == b"<":
+            self.clean = False
+        elif text == b"," and not self.in_route:
+            # A comma ends an angle that was never closed; in a route it parts domains.
+            self.clean = False
+            self._end(text)
+        else:
+            if text == b"@" and not angle:
+                self.in_route = True
+            elif text == b":":
+                self.in_route = False
+            angle.append(piece)
+
     def _group(self) -> None:
         if self.in_group or self.angle is not None or not self.pieces:
             self.clean = False
             return
         self._add(Mailbox(None, _phrase(self.pieces), None))
         self.in_group = True
-        self.pieces, self.comment = [], None
+        self.pieces, self.comment, self.parted_by = [], None, b":"
 
     def _end(self, sign: bytes) -> None:
         """Finish the address under way at a comma, a semicolon or the end."""
-        if self.angle is not None:
-            self._add(self._from_angle(self.angle))
-        elif self.pieces:
-            self._add(self._from_pieces())
-        elif (
-            sign == b","
-            or (not self.entries and not self.in_group)
-            or (sign == b"" and self.value.rstrip()[-1:] == b",")
-        ):
+        after = self.parted_by
+        if self.angle is not None or self.pieces:
+            if after == b";":
+                self.clean = False
+            self._add(self._from_pieces() if self.angle is None else self._from_angle(self.angle))
+        elif (after, sign) not in _EMPTY:
             self.clean = False
+        self.parted_by = sign
         self.pieces, self.angle, self.angle_open, self.comment = [], None, False, None
         if sign == b";":
             if self.in_group:
@@ -212,11 +237,11 @@ class _Reader:
 
     def _from_angle(self, angle: list[_Piece]) -> Mailbox:
         if any(piece.kind in ("special", "literal") and piece.text != b"." for piece in self.pieces):
-            self.clean = False
+            self.clean = False  # an obsolete phrase may hold dots, nothing else
         name = _phrase(self.pieces) or None
         adl = None
-        if angle and angle[0].text == b"@" and _has_colon(angle):
-            colon = max(i for i, piece in enumerate(angle) if piece.text == b":" and piece.kind == "special")
+        colon = next((i for i, piece in enumerate(angle) if piece.is_sign(b":")), 0)
+        if colon and angle[0].is_sign(b"@"):
             adl = b"".join(piece.text for piece in angle[:colon])
             angle = angle[colon + 1 :]
         local, host = self._spec(angle)
@@ -228,8 +253,8 @@ class _Reader:
 
     def _spec(self, pieces: list[_Piece]) -> tuple[bytes, bytes]:
         """The local part and domain of `pieces`: the last @ parts them."""
-        ats = [i for i, piece in enumerate(pieces) if piece.text == b"@" and piece.kind == "special"]
-        if len(ats) != 1 or any(piece.apart for piece in pieces[1:]) or any(p.text == b":" for p in pieces):
+        ats = [i for i, piece in enumerate(pieces) if piece.is_sign(b"@")]
+        if len(ats) != 1 or any(piece.apart for piece in pieces[1:]) or any(piece.is_sign(b":") for piece in pieces):
             self.clean = False
         if not ats:
             return _phrase(pieces), b""
@@ -237,10 +262,6 @@ class _Reader:
         if not local or not host or any(piece.kind == "quoted" for piece in host):
             self.clean = False
         return _phrase(local), b"".join(piece.text for piece in host)
-
-
-def _has_colon(pieces: list[_Piece]) -> bool:
-    return any(piece.text == b":" and piece.kind == "special" for piece in pieces)
 
 
 def _phrase(pieces: list[_Piece]) -> bytes:

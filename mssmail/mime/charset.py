@@ -15,7 +15,7 @@ _CODECS = frozenset(
     "big5 big5hkscs cp949 cp950 cp932 euc_jp euc_kr gb2312 gbk gb18030 hz shift_jis shift_jisx0213 "
     "iso2022_jp iso2022_jp_1 iso2022_jp_2 iso2022_jp_3 iso2022_jp_ext iso2022_kr tis_620 johab".split()
 )
-_OTHER = {"utf8": "utf_8", "windows_1252": "cp1252", "ansi_x3.110_1983": "latin_1", "iso_8859_8_i": "iso8859_8"}
+_OTHER = {"utf8": "utf_8", "windows_1252": "cp1252", "iso_8859_8_i": "iso8859_8"}
 _SEPARATOR = re.compile(r"[\s\-_]+")
 
 

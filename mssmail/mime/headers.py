@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
-_TILE = re.compile(rb"((?:[^\x00-\x20:\x7f]++[ \t]*+:)?+)([^\n]*+(?:\n[ \t][^\n]*+)*+\n?)")
+_tiles = re.compile(rb"(?:([^\x00-\x20:\x7f]++)([ \t]*+:))?+([^\n]*+(?:\n[ \t][^\n]*+)*+\n?)").findall
 """One field or malformed line with its folded lines; possessive throughout, so that nothing is tried twice."""
 _FOLD = re.compile(rb"\r*\n[\r\n]*")
 _BLANK = (b"\r\n", b"\n")
@@ -51,9 +51,9 @@ class HeaderBlock:
         self.raw = raw
         self._values: dict[bytes, list[bytes]] = {}
         found = self._values
-        for head, value in _TILE.findall(raw):
-            if head:
-                name = head[:-1].rstrip(b" \t").lower()
+        for name, colon, value in _tiles(raw):
+            if colon:
+                name = name.lower()
                 if name in found:
                     found[name].append(value)
                 else:
@@ -86,11 +86,11 @@ class HeaderBlock:
 def fields(block: bytes) -> Iterator[Field]:
     """Yield the fields of a block in order, malformed lines included, up to the blank line."""
     start = 0
-    for head, value in _TILE.findall(block):
-        if not head and (value in _BLANK or not value):
+    for name, colon, value in _tiles(block):
+        if not colon and (value in _BLANK or not value):
             return
-        end = start + len(head) + len(value)
-        yield Field(head[:-1].rstrip(b" \t"), head + value, start, end)
+        end = start + len(name) + len(colon) + len(value)
+        yield Field(name, block[start:end], start, end)
         start = end
 
 

@@ -14,9 +14,13 @@ _INLINE = frozenset(
 _SPACE = re.compile(r"[ \t\r\n\f\xa0]+")
 
 
+_LONG_REFERENCE = re.compile(r"&#[xX]?[0-9a-fA-F]{9,}+;?")
+"""No character has so long a number, and `unescape` fails on some (Python's limit on digits)."""
+
+
 def text(markup: str) -> str:
     """What a reader would see, on one line: blanks run together, and block elements part words."""
-    return _SPACE.sub(" ", unescape(_MARKUP.sub(_replacement, markup))).strip()
+    return _SPACE.sub(" ", unescape(_LONG_REFERENCE.sub("\ufffd", _MARKUP.sub(_replacement, markup)))).strip()
 
 
 def _replacement(m: re.Match[str]) -> str:

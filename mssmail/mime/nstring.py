@@ -2,18 +2,18 @@
 
 import re
 
-_PLAIN = re.compile(rb"[\x20\x21\x23-\x5b\x5d-\x7e]{0,1024}")
-_QUOTABLE = re.compile(rb"[\x01-\x09\x0b\x0c\x0e-\x7f]{0,1024}")
+_plain = re.compile(rb"[\x20\x21\x23-\x5b\x5d-\x7e]{0,1024}").fullmatch
+_quotable = re.compile(rb"[\x01-\x09\x0b\x0c\x0e-\x7f]{0,1024}").fullmatch
 """7-bit and on one line; long strings go as literals, which line-bound clients read better."""
 
 
 def string(value: bytes) -> bytes:
     """Spell octets as a string. NUL, which neither form can carry (`CHAR8`), is dropped."""
-    if _PLAIN.fullmatch(value):
+    if _plain(value):
         return b'"' + value + b'"'
     if b"\0" in value:
         value = value.replace(b"\0", b"")
-    if _QUOTABLE.fullmatch(value):
+    if _quotable(value):
         return b'"' + value.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
     return b"{%d}\r\n" % len(value) + value
 

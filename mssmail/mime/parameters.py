@@ -13,32 +13,12 @@ Parameters = tuple[tuple[bytes, bytes], ...]
 """Names and values as written, in order, quoting removed."""
 
 _PARAMETER = re.compile(
-    rb";[\s;]*+([^\s=;\"]++)\s*+=\s*+(?:\"((?:[^\"\\]++|\\.)*+)\"?|([^;\"\s]*+))[^;\"]*+(?:\"(?:[^\"\\]++|\\.)*+\"?[^;\"]*+)*+",
+    rb";\s*+([^\s=;\"]++)\s*+=\s*+(?:\"((?:[^\"\\]++|\\.)*+)\"?|([^;\"]*+))[^;\"]*+(?:\"(?:[^\"\\]++|\\.)*+\"?[^;\"]*+)*+",
     re.DOTALL,
 )
 _MEDIA = re.compile(rb"\s*([^\s/;()<>@,:\\\"\[\]?=]+)\s*/\s*([^\s/;()<>@,:\\\"\[\]?=]+)\s*(?=;|$|\s)")
 _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
-_COMMENT = re.compile(rb"[()]|\"(?:[^\"\\]++|\\.)*+\"?|\\.|[^()\"\\]++|\\", re.DOTALL)
 _SECTION = re.compile(r"([^*]+)(?:\*(\d{1,4}))?(\*)?")
-
-
-def uncomment(value: bytes) -> bytes:
-    """Take out the comments, nested ones too; quoted strings are left alone (RFC 5322 §3.2.2)."""
-    if b"(" not in value:
-        return value
-    kept, depth = [], 0
-    for m in _COMMENT.finditer(value):
-        token = m[0]
-        if token == b"(":
-            depth += 1
-        elif token == b")":
-            depth = max(0, depth - 1)
-        elif depth == 0:
-            kept.append(token)
-        elif token[:1] == b'"':
-            # Inside a comment a quote is an ordinary sign; only the parentheses in what it seemed to hold still count.
-            depth = max(0, depth + token.count(b"(") - token.count(b")"))
-    return b"".join(kept)
 
 
 def media_type(value: bytes) -> tuple[bytes, bytes] | None:
@@ -58,7 +38,7 @@ def parameters(value: bytes, *, limit: int = DEFAULT.parameters) -> Parameters:
             continue
         quoted = m[2]
         if quoted is None:
-            found.append((m[1], m[3]))
+            found.append((m[1], m[3].rstrip()))
         else:
             found.append((m[1], _ESCAPE.sub(rb"\1", quoted) if b"\\" in quoted else quoted))
         at = m.end() if m.end() < len(value) else -1

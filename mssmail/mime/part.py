@@ -2,10 +2,11 @@
 
 import re
 
+from mssmail.mime.comments import uncomment
 from mssmail.mime.headers import HeaderBlock
 from mssmail.mime.limits import Limits
 from mssmail.mime.node import Node
-from mssmail.mime.parameters import media_type, parameter, parameters, uncomment
+from mssmail.mime.parameters import media_type, parameter, parameters
 
 _LANGUAGE = re.compile(rb"[A-Za-z0-9\-]+")
 _MAX_LANGUAGES = 50

@@ -105,12 +105,15 @@ class Record:
 
     @property
     def sent(self) -> Sent | None:
-        """The Date header, None where there is none that can be read."""
+        """The Date header, None where there is none that can be read. Raises RecordFormatError."""
         section = self.section(Tag.DATE)
         if section is None:
             return None
-        epoch_s, day = _DATE.unpack_from(section)
-        return Sent(epoch_s, date.fromordinal(day))
+        try:
+            epoch_s, day = _DATE.unpack_from(section)
+            return Sent(epoch_s, date.fromordinal(day))
+        except (struct.error, ValueError) as damage:
+            raise RecordFormatError("date") from damage
 
     @property
     def header(self) -> bytes | None:

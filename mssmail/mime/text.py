@@ -11,8 +11,9 @@ from unicodedata import normalize
 
 from mssmail.mime import html, transfer
 from mssmail.mime.charset import decode
+from mssmail.mime.comments import uncomment
 from mssmail.mime.headers import HeaderBlock
-from mssmail.mime.parameters import decoded, parameters, uncomment
+from mssmail.mime.parameters import decoded, parameters
 from mssmail.mime.parts import Kind, Part
 from mssmail.mime.record import Record
 from mssmail.mime.words import decode as decode_words
@@ -22,7 +23,7 @@ Read = Callable[[int, int], bytes]
 """The octets of a message from start to end."""
 
 MAX_PART_OCTETS = 4 * 1024 * 1024
-"""Of one text part, what is searched: four times the length of the Bible's longest book; beyond it's data."""
+"""Of one text part, what is searched. Longer ones are logs and data; a search must not hold them whole."""
 SEPARATOR = "\0"
 """Stands between pieces, so that no needle spans two: a needle never holds NUL (RFC 3501 §9, CHAR8)."""
 

@@ -1,6 +1,9 @@
 """The scanner finds the parts of any octets, the same for every way of cutting them into chunks."""
 
+import email
+import email.policy
 from collections.abc import Iterator
+from email.message import EmailMessage
 
 import pytest
 from hypothesis import given, settings
@@ -32,6 +35,12 @@ def walk(node: Node) -> Iterator[Node]:
         node = waiting.pop()
         yield node
         waiting.extend(node.children)
+
+
+def preorder(node: Node) -> Iterator[Node]:
+    yield node
+    for child in node.children:
+        yield from preorder(child)
 
 
 def outline(message: bytes, node: Node) -> object:
@@ -168,6 +177,29 @@ def test_fields_of_a_part() -> None:
     assert node.language == (b"fr", b"en")
     assert node.block is not None
     assert node.block.raw == message
+
+
+def test_as_the_standard_library_sees_it() -> None:
+    """On a well-formed message the standard library finds the same parts, with the same bodies."""
+    letter = EmailMessage()
+    letter["Subject"], letter["From"] = "in", "a@b"
+    letter.set_content("inner\n")
+    letter.add_alternative("<p>inner", subtype="html")
+    message = EmailMessage()
+    message["Subject"], message["From"] = "René", "René <a@b>"
+    message.set_content("outer é\n" * 30, cte="quoted-printable")
+    message.add_alternative("<p>outer</p>", subtype="html")
+    message.add_attachment(bytes(range(256)) * 9, maintype="application", subtype="pdf", filename="é.pdf")
+    message.add_attachment(letter)
+    octets = message.as_bytes(policy=email.policy.SMTP)
+    theirs = list(email.message_from_bytes(octets, policy=email.policy.compat32).walk())
+    ours = list(preorder(scan(octets)))
+    assert [(node.type + b"/" + node.subtype).decode() for node in ours] == [part.get_content_type() for part in theirs]
+    for node, part in zip(ours, theirs, strict=True):
+        if not part.is_multipart():
+            body = part.get_payload()
+            assert isinstance(body, str)
+            assert octets[node.body_start : node.end].decode() == body.replace("\n", "\r\n").replace("\r\r", "\r")
 
 
 _LINES = st.sampled_from(
