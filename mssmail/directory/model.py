@@ -153,16 +153,18 @@ class _Fold(dict[int, str]):
 
     def __missing__(self, codepoint: int) -> str:
         char = chr(codepoint)
-        if char in "-'’`´.,_/()" or char.isspace():
-            folded = " "
-        else:
-            plain = unicodedata.normalize("NFKD", _LIGATURES.get(char, char))
-            folded = "".join(c for c in plain if not unicodedata.combining(c)).upper()
-        self[codepoint] = folded
+        # twice: upper case can compose again, and NFKD turn a wide sign into a plain one
+        plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", char).upper())
+        self[codepoint] = folded = "".join(
+            " " if c.isspace() or c in _PUNCTUATION else _LIGATURES.get(c, c)
+            for c in plain
+            if not unicodedata.combining(c)
+        )
         return folded
 
 
-_LIGATURES = {"œ": "oe", "Œ": "OE", "æ": "ae", "Æ": "AE"}  # NFKD leaves these as they are
+_PUNCTUATION = "-'’`´.,_/()"
+_LIGATURES = {"Œ": "OE", "Æ": "AE"}  # NFKD leaves these as they are
 _FOLD = _Fold()
 
 
