@@ -173,8 +173,9 @@ class Scanner:
         assert start is not None
         node = frame.node
         node.body_start = body_start
-        block = self._overlong
-        if block is None:
+        if self._overlong is not None:
+            block = self._overlong[: body_start - start]  # it may reach into the boundary line that ended it
+        else:
             keep = min(body_start, start + self._limits.header_octets, start + self._budget)
             block = bytes(self._data[start - self._base : keep - self._base])
         self._overlong = self._block = None

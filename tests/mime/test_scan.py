@@ -228,6 +228,15 @@ MESSAGES = st.lists(st.tuples(_LINES, st.sampled_from(["\r\n", "\r\n", "\n", "\r
 )
 
 
+def test_a_header_cut_near_its_limit() -> None:
+    """A boundary line that waits for its end isn't counted as header when the block reaches the limit meanwhile."""
+    limits = Limits(header_octets=43, headers_octets=43 + 14 + 14)
+    message = b"Content-Type: multipart/x; boundary=b\nA: b\n\n"
+    message += b"--b\nContent-ID: 01\n--b" + b" " * 50 + b"\nContent-ID: 02\n--b--"
+    for root in (scan(message, limits=limits), every_octet(message, limits=limits)):
+        assert [part.content_id for part in root.children] == [b"01", b"02"]
+
+
 @settings(max_examples=300, deadline=None)
 @given(MESSAGES, st.data(), st.sampled_from([Limits(), SMALL]))
 def test_chunks_never_matter(message: bytes, data: st.DataObject, limits: Limits) -> None:
