@@ -111,6 +111,8 @@ def test_person_shape(pki: DemoPki) -> None:
     ]
     usages = found.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     assert list(usages) == [ExtendedKeyUsageOID.CLIENT_AUTH]
+    usage = found.extensions.get_extension_for_class(x509.KeyUsage)
+    assert (usage.critical, usage.value.digital_signature, usage.value.key_cert_sign) == (True, True, False)
     assert found.issuer == pki.persons.certificate.subject
 
 

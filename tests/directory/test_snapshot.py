@@ -250,6 +250,31 @@ def test_crash_between_the_renames(
     assert read_info(previous_path(target)) == before
 
 
+def test_swap_is_durable(target: Path, people: Numbered, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The new file is synced before it takes the name, the folder after."""
+    import_extracts(target, [people("a.txt", 1, 10)], clock=clock)
+    done: list[str] = []
+    fsync, replace = os.fsync, Path.replace
+
+    def watched_fsync(handle: int) -> None:
+        done.append(f"sync {Path(f'/proc/self/fd/{handle}').readlink().name}")
+        fsync(handle)
+
+    def watched_replace(self: Path, to: Path) -> Path:
+        done.append(f"rename to {to.name}")
+        return replace(self, to)
+
+    monkeypatch.setattr(os, "fsync", watched_fsync)
+    monkeypatch.setattr(Path, "replace", watched_replace)
+    import_extracts(target, [people("b.txt", 1, 11)], clock=clock)
+    assert done == [
+        "sync directory.sqlite.new",
+        "rename to directory.sqlite.previous",
+        "rename to directory.sqlite",
+        f"sync {target.parent.name}",
+    ]
+
+
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
