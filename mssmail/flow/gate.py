@@ -1,0 +1,180 @@
+"""The gate: who may be written to, and in whose name, decided before any octet of the message is read.
+
+Knows how the facts are looked up; what follows from them is in `policy`. Each refused recipient is in the trail.
+"""
+
+from collections.abc import Sequence
+
+from mssmail.audit.events import Event, Kind, Value
+from mssmail.base.address import Address
+from mssmail.base.principal import Principal, Recipient
+from mssmail.base.refusal import Refusal
+from mssmail.flow.house import House
+from mssmail.flow.standing import Standing
+from mssmail.metrics.registry import counter
+from mssmail.policy.facts import RecipientFacts
+from mssmail.policy.facts import Standing as AccountStanding
+from mssmail.policy.receive import receive
+from mssmail.policy.send import send
+from mssmail.policy.verdict import Deny
+from mssmail.store import accounts
+from mssmail.store.accounts import AccountRow, State
+from mssmail.store.interface import Transaction
+
+_decided = counter("mssmail_recipients_total", "Recipients by the gate's decision.", labels=("outcome",))
+
+
+class Gate:
+    """The use-cases before DATA. One read for each call, and one write where something is refused."""
+
+    def __init__(self, house: House, standing: Standing) -> None:
+        self._house = house
+        self._standing = standing
+        self._domains = frozenset(house.settings.server.domains)
+
+    async def recipient(self, principal: Principal, address: Address, size_octets: int | None = None) -> Recipient:
+        """Let a recipient in. `size_octets`: announced by SIZE.
+
+        Raises Refusal(OUTSIDE_TRUST, SUSPENDED, STRUCK_OFF, NO_MAILBOX, NOT_REGISTERED, OVER_QUOTA, UNAVAILABLE),
+        traced.
+        """
+        (decided,) = await self.recipients(principal, (address,), size_octets)
+        if isinstance(decided, Refusal):
+            raise decided
+        return decided
+
+    async def recipients(
+        self, principal: Principal, addresses: Sequence[Address], size_octets: int | None = None
+    ) -> list[Recipient | Refusal]:
+        """The same for recipients that came in one go: each let in, or refused on its own, in their order."""
+        digests = [self._standing.credentials.address_digest(a) if self._is_own(a) else None for a in addresses]
+
+        def read(tx: Transaction) -> list[AccountRow | None]:
+            return [None if digest is None else accounts.by_address(tx, digest) for digest in digests]
+
+        rows = await self._house.read.run(read) if any(digests) else [None] * len(addresses)
+        decided = [self._decide(a, row, size_octets or 0) for a, row in zip(addresses, rows, strict=True)]
+        await self._trace(principal, addresses, decided)
+        return decided
+
+    def _is_own(self, address: Address) -> bool:
+        return address.domain in self._domains
+
+    def _decide(self, address: Address, row: AccountRow | None, size_octets: int) -> Recipient | Refusal:
+        try:
+            verdict = receive(self._facts(address, row, size_octets))
+        except Refusal as refusal:
+            return refusal
+        if isinstance(verdict, Deny):
+            return verdict.refusal()
+        assert row is not None
+        return Recipient(address, row.account_id)
+
+    def _facts(self, address: Address, row: AccountRow | None, size_octets: int) -> RecipientFacts:
+        """Raises Refusal(UNAVAILABLE) where the directory is needed and there is none."""
+        if not self._is_own(address):
+            return RecipientFacts(own_domain=False)
+        if row is None:
+            listed, holder_listed = self._listed(address)
+            return RecipientFacts(own_domain=True, box_listed=listed, box_holder_listed=holder_listed)
+        suspended = row.state is State.SUSPENDED
+        dossier = self._standing.credentials.dossier(row.account_id, row.sealed)
+        return RecipientFacts(
+            own_domain=True,
+            standing=AccountStanding(row.state.value),
+            holder_listed=not suspended and not self._standing.struck_off(dossier),
+            octets_left=row.quota_octets - row.used_octets,
+            octets_announced=size_octets,
+        )
+
+    def _listed(self, address: Address) -> tuple[bool, bool]:
+        """Whether the directory has a box of that address or a professional whose national id it begins with; and
+        whether one of its holders is in the newest extract.
+        """
+        directory = self._house.directory
+        boxes = directory.box(address.key)
+        if not boxes:
+            known = directory.person(address.local.upper()) is not None
+            return known, known
+        return True, any(
+            directory.person(box.national_id) is not None
+            if box.national_id is not None
+            else box.structure_id is None or directory.structure(box.structure_id) is not None
+            for box in boxes
+        )
+
+    async def _trace(
+        self, principal: Principal, addresses: Sequence[Address], decided: Sequence[Recipient | Refusal]
+    ) -> None:
+        """Count all, and write the refused ones to the trail in one transaction."""
+        events = []
+        for address, decision in zip(addresses, decided, strict=True):
+            if isinstance(decision, Refusal):
+                _decided.labels(outcome=decision.reason.value).inc()
+                events.append(_event(Kind.RECIPIENT_REFUSED, principal, address, decision))
+            else:
+                _decided.labels(outcome="ok").inc()
+        if events:
+
+            def write(tx: Transaction) -> None:
+                for event in events:
+                    tx.trail(event)
+
+            await self._house.write.run(write)
+
+    async def sender(self, principal: Principal, address: Address) -> None:
+        """Let somebody write in the name of an address (header From).
+
+        Raises Refusal(NOT_YOUR_ADDRESS), which the caller traces with its message.
+        """
+        await self.may_write_from(principal, (address,))
+
+    async def envelope_sender(self, principal: Principal, address: Address) -> None:
+        """The same for MAIL FROM, where there is no message yet: traced here."""
+        try:
+            await self.sender(principal, address)
+        except Refusal as refusal:
+            event = _event(Kind.SUBMISSION_REFUSED, principal, address, refusal)
+            await self._house.write.run(lambda tx: tx.trail(event))
+            raise
+
+    async def may_write_from(self, principal: Principal, addresses: Sequence[Address]) -> None:
+        """Let somebody write in the name of all these addresses: one's own boxes, and those delegated to one.
+
+        Raises Refusal(NOT_YOUR_ADDRESS) for the first that is neither.
+        """
+        own = principal.address.key
+        others = {a.key: self._standing.credentials.address_digest(a) for a in addresses if a.key != own}
+        owned = {own}
+        if others:
+            owned |= await self._house.read.run(lambda tx: self._owned(tx, principal, others))
+        for address in addresses:
+            verdict = send(address, owned)
+            if isinstance(verdict, Deny):
+                raise verdict.refusal()
+
+    def _owned(self, tx: Transaction, principal: Principal, digests: dict[str, bytes]) -> set[str]:
+        """Which of these addresses are open boxes of the person that signed in, or delegated to them."""
+        credentials = self._standing.credentials
+        person = accounts.by_id(tx, principal.person)
+        subject = credentials.dossier(person.account_id, person.sealed).subject
+        owned = set()
+        for key, digest in digests.items():
+            row = accounts.by_address(tx, digest)
+            if row is None or row.state is not State.OPEN:
+                continue
+            if credentials.dossier(row.account_id, row.sealed).subject == subject or accounts.is_delegate(
+                tx, row.account_id, principal.person
+            ):
+                owned.add(key)
+        return owned
+
+
+def _event(kind: Kind, principal: Principal, address: Address, refusal: Refusal) -> Event:
+    details: dict[str, Value] = {
+        "detail": refusal.detail,
+        "person": principal.person,
+        "client": principal.client,
+        "protocol": principal.protocol,
+    }
+    return Event(kind, principal.account, str(address), refusal.reason.value, details)

@@ -1,0 +1,318 @@
+"""Signing in: a certificate, or a password with its code, becomes a Principal, or a refusal; either is in the trail.
+
+What a refused peer hears: CREDENTIALS for an unknown login, a wrong password, a wrong or used code, all in the same
+time; LOCKED while failures keep it from being judged. Who has proved who they are hears SUSPENDED, STRUCK_OFF,
+NOT_DELEGATED as they are. A certificate that isn't taken is CERTIFICATE, whatever was wrong with it.
+
+The trail never holds a login that was typed unless it is a known account's address: people type passwords there.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from mssmail.audit.events import Event, Kind, Value
+from mssmail.base.address import Address
+from mssmail.base.ids import AccountId
+from mssmail.base.principal import BoxKind, Door, Mechanism, Principal
+from mssmail.base.refusal import Reason, Refusal
+from mssmail.base.saslprep import saslprep
+from mssmail.base.secret import Secret
+from mssmail.flow.house import House
+from mssmail.flow.standing import Standing
+from mssmail.identity import authenticate
+from mssmail.identity.authenticate import Attempt, Proved, Seen, Settled
+from mssmail.identity.certificates import Holder
+from mssmail.identity.credentials import Dossier
+from mssmail.identity.lockout import Subject, delay_s
+from mssmail.metrics.registry import counter, gauge
+from mssmail.policy.access import access
+from mssmail.policy.facts import AccessFacts
+from mssmail.policy.facts import Standing as AccountStanding
+from mssmail.policy.verdict import Deny
+from mssmail.store import accounts
+from mssmail.store.accounts import AccountRow, State
+from mssmail.store.interface import Transaction
+
+SIGNED_IN_EVERY_S: Final = 60
+"""`signed_in_at` is for the rule on boxes unused for a year; a minute more or less says nothing."""
+LOCKED_DELAY_S: Final = 1.0
+LOCKED_TRACED_EVERY_S: Final = 60.0
+MAX_WAITING: Final = 2_000
+"""Passwords that wait for Argon2: 17 s of work for two threads. Beyond, the answer is to come back later."""
+_MAX_TRACED: Final = 10_000
+
+_sign_ins = counter("mssmail_sign_ins_total", "Sign-ins by outcome.", labels=("protocol", "mechanism", "outcome"))
+_hashes = counter("mssmail_password_checks_total", "Sign-ins for which Argon2 had to run.")
+_waiting = gauge("mssmail_password_checks_waiting", "Sign-ins that wait for Argon2.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The box that somebody asks to open."""
+
+    person: AccountRow
+    box: AccountRow | None
+    """None where no such box is known to them."""
+    same_box: bool
+    delegated: bool
+
+
+class Login:
+    """The one way to a Principal."""
+
+    def __init__(
+        self,
+        house: House,
+        standing: Standing,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """`pause` holds back the answers to failures."""
+        self._house = house
+        self._standing = standing
+        self._pause = pause
+        self._door = authenticate.Door(house.keys, standing.credentials, house.settings.auth, house.clock)
+        self._queued = 0
+        self._traced: dict[bytes, tuple[float, int]] = {}
+
+    def certificate_acceptable(self, door: Door) -> bool:
+        """Whether EXTERNAL is offered: to anybody who showed a certificate that TLS verified.
+
+        Whether it is good for anything is said when it is used: a client with a revoked one hears so.
+        """
+        return door.certificate is not None
+
+    # --- certificates ---
+
+    async def by_certificate(self, door: Door, authzid: str) -> Principal:
+        """SASL EXTERNAL (RFC 4422 appendix A). Empty authzid: one's own box, the oldest of several.
+
+        Raises Refusal(CERTIFICATE, NOT_DELEGATED, SUSPENDED, STRUCK_OFF, UNAVAILABLE), traced. Failure counters have no
+        say here: a certificate can't be guessed.
+        """
+        try:
+            holder = self._judge(door)
+        except Refusal as refusal:
+            raise await self._refuse(door, Mechanism.EXTERNAL, None, refusal) from None
+        digest, wanted = self._standing.credentials.subject_digest(holder.subject), _address(authzid)
+        asked = await self._house.read.run(lambda tx: self._ask_by_subject(tx, digest, authzid, wanted))
+        if asked is None:
+            nobody = Refusal(Reason.CERTIFICATE, "names nobody here")
+            raise await self._refuse(door, Mechanism.EXTERNAL, None, nobody)
+        refused = self._access(asked)
+        if refused is not None:
+            raise await self._refuse(door, Mechanism.EXTERNAL, asked.person, refused)
+        principal = self._principal(door, Mechanism.EXTERNAL, asked)
+        principal = replace(principal, serial=holder.serial, issuer=holder.issuer)
+        details: dict[str, Value] = {"serial": f"{holder.serial:x}"}
+        await self._house.write.run(lambda tx: self._signed_in(tx, principal, asked, details))
+        self._count(door, Mechanism.EXTERNAL, None)
+        return principal
+
+    def _judge(self, door: Door) -> Holder:
+        if door.certificate is None:
+            raise Refusal(Reason.CERTIFICATE, "none was shown")
+        return self._standing.certificates.judge(door.certificate)
+
+    def _ask_by_subject(self, tx: Transaction, digest: bytes, authzid: str, wanted: Address | None) -> _Asked | None:
+        """The boxes that a certificate opens, oldest first; None where it opens none."""
+        own = [row for row in accounts.by_subject(tx, digest) if row.state is not State.CLOSED]
+        if not own:
+            return None
+        if not authzid:
+            return _Asked(own[0], own[0], same_box=True, delegated=False)
+        box = None if wanted is None else accounts.by_address(tx, self._standing.credentials.address_digest(wanted))
+        if box is None:
+            return _Asked(own[0], None, same_box=False, delegated=False)
+        for row in own:
+            if row.account_id == box.account_id:
+                return _Asked(row, row, same_box=True, delegated=False)
+        for row in own:
+            if row.state is State.OPEN and accounts.is_delegate(tx, box.account_id, row.account_id):
+                return _Asked(row, box, same_box=False, delegated=True)
+        return _Asked(own[0], box, same_box=False, delegated=False)
+
+    # --- passwords ---
+
+    async def by_password(self, door: Door, authzid: str, login: str, secret: Secret) -> Principal:
+        """SASL PLAIN and LOGIN, IMAP's LOGIN: the password with the six digits of the code straight after it.
+
+        Empty authzid: the login's own box; else an address that is the login's own or delegated to it.
+        Raises Refusal(CREDENTIALS, LOCKED, NOT_DELEGATED, SUSPENDED, STRUCK_OFF, UNAVAILABLE), traced.
+        """
+        attempt = self._door.attempt(door.client, login, secret)
+        seen, asked = await self._house.read.run(lambda tx: self._look(tx, attempt, authzid))
+        if seen.locked is not None:
+            raise await self._keep_out(door, seen, seen.locked)
+        refused = None if asked is None else self._access(asked)
+        proved = self._door.recall(attempt, seen) or await self._prove(attempt, seen)
+
+        def write(tx: Transaction) -> Settled:
+            settled = self._door.settle(tx, attempt, seen, proved, None if refused is None else refused.reason)
+            if settled.reason is None:
+                assert asked is not None
+                principal = self._principal(door, Mechanism.PASSWORD, asked)
+                self._signed_in(tx, principal, asked, {"proof": settled.proof.value})
+            else:
+                self._trace_refused(tx, door, attempt, seen, refused, settled)
+            return settled
+
+        settled = await self._house.write.run(write)
+        if settled.reason is not None:
+            raise await self._told(door, settled)
+        assert asked is not None
+        self._door.remember(attempt, settled)
+        self._count(door, Mechanism.PASSWORD, None)
+        return self._principal(door, Mechanism.PASSWORD, asked)
+
+    def _look(self, tx: Transaction, attempt: Attempt, authzid: str) -> tuple[Seen, _Asked | None]:
+        seen = self._door.look(tx, attempt)
+        if seen.row is None or seen.locked is not None:
+            return seen, None
+        row, wanted = seen.row, _address(authzid)
+        if not authzid or (wanted is not None and wanted.key == attempt.key):
+            return seen, _Asked(row, row, same_box=True, delegated=False)
+        box = None if wanted is None else accounts.by_address(tx, self._standing.credentials.address_digest(wanted))
+        delegated = box is not None and accounts.is_delegate(tx, box.account_id, row.account_id)
+        return seen, _Asked(row, box, same_box=False, delegated=delegated)
+
+    async def _prove(self, attempt: Attempt, seen: Seen) -> Proved:
+        """Verify off the loop. Raises Refusal(UNAVAILABLE) where too many wait already."""
+        if self._queued >= MAX_WAITING:
+            raise Refusal(Reason.UNAVAILABLE, "too many sign-ins at once")
+        self._queued += 1
+        _hashes.inc()
+        _waiting.inc()
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._house.password_work, self._door.prove, attempt, seen)
+        finally:
+            self._queued -= 1
+            _waiting.dec()
+
+    async def _told(self, door: Door, settled: Settled) -> Refusal:
+        """Count a refusal, hold it back where it was a failure, and reduce it to what the peer may hear."""
+        assert settled.reason is not None
+        self._count(door, Mechanism.PASSWORD, settled.reason)
+        if settled.failed is not None:
+            await self._pause(delay_s(settled.failed.before))
+        elif settled.reason is Reason.LOCKED:
+            await self._pause(LOCKED_DELAY_S)
+        return Refusal(Reason.CREDENTIALS if settled.reason is Reason.CODE_USED else settled.reason)
+
+    async def _keep_out(self, door: Door, seen: Seen, locked: Subject) -> Refusal:
+        """Turn away who is locked: all are counted, and one a minute is traced with how many it stands for."""
+        self._count(door, Mechanism.PASSWORD, Reason.LOCKED)
+        now = self._house.clock.monotonic()
+        traced_at, unwritten = self._traced.get(locked.digest, (now - LOCKED_TRACED_EVERY_S, 0))
+        if now - traced_at < LOCKED_TRACED_EVERY_S:
+            self._traced[locked.digest] = traced_at, unwritten + 1
+        else:
+            if len(self._traced) >= _MAX_TRACED:
+                self._traced.clear()
+            self._traced[locked.digest] = now, 0
+            event = self._refused_event(door, Mechanism.PASSWORD, seen.row, Reason.LOCKED, {"attempts": unwritten + 1})
+            await self._house.write.run(lambda tx: tx.trail(event))
+        await self._pause(LOCKED_DELAY_S)
+        return Refusal(Reason.LOCKED)
+
+    # --- what both share ---
+
+    def _access(self, asked: _Asked) -> Refusal | None:
+        """Raises Refusal(UNAVAILABLE) where the directory can't be asked."""
+        box = asked.box
+        facts = AccessFacts(
+            AccountStanding(asked.person.state.value),
+            holder_listed=self._listed(asked.person),
+            same_box=asked.same_box,
+            delegated=asked.delegated,
+            box_standing=None if box is None else AccountStanding(box.state.value),
+            box_holder_listed=box is not None and self._listed(box),
+        )
+        verdict = access(facts)
+        return verdict.refusal() if isinstance(verdict, Deny) else None
+
+    def _listed(self, row: AccountRow) -> bool:
+        return row.state is not State.OPEN or not self._standing.struck_off(self._dossier(row))
+
+    def _dossier(self, row: AccountRow) -> Dossier:
+        return self._standing.credentials.dossier(row.account_id, row.sealed)
+
+    def _principal(self, door: Door, mechanism: Mechanism, asked: _Asked) -> Principal:
+        assert asked.box is not None
+        return Principal(
+            person=asked.person.account_id,
+            account=asked.box.account_id,
+            address=self._dossier(asked.box).address,
+            kind=BoxKind(asked.box.kind),
+            mechanism=mechanism,
+            epoch=asked.person.epoch + asked.box.epoch,
+            client=door.client,
+            protocol=door.protocol,
+        )
+
+    def _signed_in(self, tx: Transaction, principal: Principal, asked: _Asked, more: dict[str, Value]) -> None:
+        """Raises Refusal(UNAVAILABLE) where an account changed between the look and now."""
+        now, epochs = int(tx.now), 0
+        assert asked.box is not None
+        for row in (asked.person, asked.box):
+            epochs += (accounts.epoch(tx, row.account_id) or (-1, State.CLOSED, 0))[0]
+            if now - (row.signed_in_at or 0) >= SIGNED_IN_EVERY_S:
+                accounts.signed_in(tx, row.account_id, now)
+        if epochs != principal.epoch:
+            raise Refusal(Reason.UNAVAILABLE, "the account changed meanwhile")
+        details: dict[str, Value] = {
+            "protocol": principal.protocol,
+            "mechanism": principal.mechanism.value,
+            "client": principal.client,
+            "person": principal.person,
+            **more,
+        }
+        tx.trail(Event(Kind.SIGNED_IN, principal.account, str(principal.address), details=details))
+
+    def _trace_refused(
+        self, tx: Transaction, door: Door, attempt: Attempt, seen: Seen, refused: Refusal | None, settled: Settled
+    ) -> None:
+        assert settled.reason is not None
+        more: dict[str, Value] = {}
+        if refused is not None and settled.reason is refused.reason:
+            more["detail"] = refused.detail
+        tx.trail(self._refused_event(door, Mechanism.PASSWORD, seen.row, settled.reason, more))
+        for subject in settled.failed.newly_locked if settled.failed is not None else ():
+            until = int(tx.now) + self._house.settings.auth.lock_time
+            account = 0 if seen.row is None or subject is attempt.client else seen.row.account_id
+            tx.trail(Event(Kind.BANNED, account, subject.shown, Reason.LOCKED.value, {"until": until}))
+
+    def _refused_event(
+        self, door: Door, mechanism: Mechanism, row: AccountRow | None, reason: Reason, more: dict[str, Value]
+    ) -> Event:
+        details: dict[str, Value] = {
+            "protocol": door.protocol,
+            "mechanism": mechanism.value,
+            "client": door.client,
+            **more,
+        }
+        account = AccountId(0) if row is None else row.account_id
+        subject = None if row is None else str(self._dossier(row).address)
+        return Event(Kind.SIGN_IN_REFUSED, account, subject, reason.value, details)
+
+    async def _refuse(self, door: Door, mechanism: Mechanism, row: AccountRow | None, refusal: Refusal) -> Refusal:
+        """Count and trace a refusal; one that the trail can't take is a refusal all the same."""
+        self._count(door, mechanism, refusal.reason)
+        event = self._refused_event(door, mechanism, row, refusal.reason, {"detail": refusal.detail})
+        try:
+            await self._house.write.run(lambda tx: tx.trail(event))
+        except Refusal:
+            pass
+        return refusal
+
+    def _count(self, door: Door, mechanism: Mechanism, reason: Reason | None) -> None:
+        outcome = "ok" if reason is None else reason.value
+        _sign_ins.labels(protocol=door.protocol, mechanism=mechanism.value, outcome=outcome).inc()
+
+
+def _address(authzid: str) -> Address | None:
+    """The box that an authzid names; None where it is empty or no address."""
+    prepared = saslprep(authzid) if authzid else None
+    return None if prepared is None else Address.parse(prepared)

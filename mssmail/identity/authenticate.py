@@ -1,0 +1,255 @@
+"""The one door for login and password: what is looked up, proved and settled, in three steps.
+
+1. `look` (a read): account, lock, grant.
+2. `prove` (no database; Argon2, in the password executor): which of password and code are right.
+3. `settle` (a write): locks asked again, the code used, the grant opened, failures counted: one transaction.
+
+Within a grant, what was presented before is known by its HMAC and step 2 costs no Argon2. An unknown login, one
+without a password, a wrong password and a wrong code take the same steps and end in the same refusal.
+"""
+
+from dataclasses import dataclass
+from enum import Enum, unique
+from typing import Final
+
+from mssmail.base.address import Address
+from mssmail.base.clock import Clock
+from mssmail.base.refusal import Reason
+from mssmail.base.saslprep import saslprep
+from mssmail.base.secret import Secret
+from mssmail.crypto.keys import KeyRing
+from mssmail.identity.credentials import Credentials, Secrets
+from mssmail.identity.grants import Grant, Grants, Memory, Taken
+from mssmail.identity.lockout import Failed, Lockout, Subject
+from mssmail.identity.otp import DIGITS, new_secret, step_among, step_of
+from mssmail.identity.passwords import Passwords
+from mssmail.settings.model import Auth
+from mssmail.store import accounts
+from mssmail.store.accounts import AccountRow, State
+from mssmail.store.interface import Transaction
+
+MAX_PRESENTED: Final = 1024
+"""Characters of a login, or of a password with its code; what is longer is no password of ours."""
+
+
+@unique
+class Proof(Enum):
+    """What was shown to be right."""
+
+    NOTHING = "nothing"
+    REMEMBERED = "remembered"
+    """The same was accepted in this grant before."""
+    ACCEPTED_CODE = "accepted-code"
+    """The password, with a code that the grant accepted."""
+    VALID_CODE = "valid-code"
+    """The password, with a code that is valid now."""
+    BARE = "bare"
+    """The password alone, within a grant, where the settings take that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A login and what was presented with it, as text that compares (SASLprep)."""
+
+    key: str
+    """The login's address key, or what was typed where it is no address."""
+    digest: bytes
+    """For `accounts.address_digest`."""
+    password: str | None
+    """Before the code; None where there can be none."""
+    code: str
+    """Six digits, or empty."""
+    whole: str | None
+    """All of it as a password."""
+    client: Subject
+    grant_client: bytes
+
+    @property
+    def presented(self) -> str | None:
+        """What is remembered of it within a grant; None where it can't be right."""
+        return self.whole if self.password is None else f"{self.password}\0{self.code}"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the read found."""
+
+    row: AccountRow | None
+    """None for an unknown login and a closed account."""
+    grant: Grant | None
+    locked: Subject | None
+    """Who is locked, if the attempt isn't to be judged at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """What the second step found."""
+
+    proof: Proof
+    step: int = 0
+    new_hash: str | None = None
+    """The password hashed with the settings' present parameters, where its hash has others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The outcome, once committed. `reason` None: let in."""
+
+    reason: Reason | None
+    proof: Proof = Proof.NOTHING
+    grant: Grant | None = None
+    secrets: bytes = b""
+    """The sealed secrets now in the row, for `remember`."""
+    failed: Failed | None = None
+
+
+class Door:
+    """Judges logins and passwords. One for a process. Safe for threads."""
+
+    def __init__(self, keys: KeyRing, credentials: Credentials, auth: Auth, clock: Clock) -> None:
+        self._auth = auth
+        self._clock = clock
+        self._credentials = credentials
+        self.passwords = Passwords(auth)
+        self.lockout = Lockout(keys, auth)
+        self.grants = Grants(keys, auth)
+        self._memory = Memory()
+        self.passwords.prepare()
+        self._nobody = Secrets("", new_secret())
+        """Whose code is computed for a login that has none."""
+
+    def attempt(self, client: str, login: str, secret: Secret) -> Attempt:
+        """Take apart what was presented; anything is taken, and what can't be right fails later like all else."""
+        key = saslprep(login) if len(login) <= MAX_PRESENTED else None
+        address = None if key is None else Address.parse(key)
+        name = (key or login[:MAX_PRESENTED]) if address is None else address.key
+        text = secret.reveal() if len(secret) <= MAX_PRESENTED else ""
+        code = text[-DIGITS:] if len(text) > DIGITS and _is_code(text[-DIGITS:]) else ""
+        return Attempt(
+            name,
+            b"" if address is None else self._credentials.address_digest(address),
+            saslprep(text[:-DIGITS]) if code else None,
+            code,
+            saslprep(text),
+            self.lockout.client(client),
+            self.grants.client(client),
+        )
+
+    def look(self, tx: Transaction, attempt: Attempt) -> Seen:
+        """Find the account, and whether its or the client's lock keeps the attempt from being judged."""
+        row = accounts.by_address(tx, attempt.digest) if attempt.digest else None
+        if row is not None and row.state is State.CLOSED:
+            row = None
+        grant = None if row is None else self.grants.live(tx, row.account_id, attempt.grant_client)
+        return Seen(row, grant, self._locked(tx, attempt, grant, known=row is not None))
+
+    def _locked(self, tx: Transaction, attempt: Attempt, grant: Grant | None, *, known: bool) -> Subject | None:
+        """A live grant passes by the login's lock: a stranger can't lock the owner out. Never by the address's."""
+        if self.lockout.is_locked(tx, attempt.client):
+            return attempt.client
+        login = self.lockout.login(attempt.key, known=known)
+        return login if grant is None and self.lockout.is_locked(tx, login) else None
+
+    def recall(self, attempt: Attempt, seen: Seen) -> Proved | None:
+        """The proof without Argon2, where this process accepted the same before in the same grant."""
+        presented = attempt.presented
+        if seen.grant is None or seen.row is None or seen.row.secrets is None or presented is None:
+            return None
+        if not self._memory.knows(seen.grant.number, seen.row.secrets, presented):
+            return None
+        return Proved(Proof.REMEMBERED)
+
+    def prove(self, attempt: Attempt, seen: Seen) -> Proved:
+        """Verify password and code; blocks for an Argon2 hash. Never raises for what was presented."""
+        secrets = self._nobody
+        if seen.row is not None and seen.row.secrets is not None:
+            secrets = self._credentials.secrets(seen.row.account_id, seen.row.secrets)
+        totp = secrets.totp_secret or self._nobody.totp_secret
+        accepted = None if seen.grant is None else step_among(attempt.code, totp, seen.grant.steps)
+        valid = step_of(attempt.code, totp, self._clock.now(), self._auth.totp_drift_steps)
+        password_holds = self._verify(secrets, attempt.password or attempt.whole or "")
+        if password_holds and attempt.password is not None and secrets.totp_secret:
+            if accepted is not None:
+                return Proved(Proof.ACCEPTED_CODE, accepted, self._rehashed(secrets, attempt.password))
+            if valid is not None:
+                return Proved(Proof.VALID_CODE, valid, self._rehashed(secrets, attempt.password))
+        if seen.grant is not None and self._auth.grant_bare_password and attempt.whole is not None:
+            if attempt.password is not None:
+                # the password may end in six digits itself
+                password_holds = self._verify(secrets, attempt.whole)
+            if password_holds:
+                return Proved(Proof.BARE)
+        return Proved(Proof.NOTHING)
+
+    def _verify(self, secrets: Secrets, password: str) -> bool:
+        if not secrets.password_hash:
+            self.passwords.verify_nothing(password)
+            return False
+        return self.passwords.verify(secrets.password_hash, password)
+
+    def _rehashed(self, secrets: Secrets, password: str) -> str | None:
+        return self.passwords.hash(password) if self.passwords.needs_rehash(secrets.password_hash) else None
+
+    def settle(self, tx: Transaction, attempt: Attempt, seen: Seen, proved: Proved, refused: Reason | None) -> Settled:
+        """Decide, in the transaction that uses the code and counts the failure.
+
+        `refused`: why this person may not come in though they proved who they are; nothing is used or counted then.
+        """
+        row, grant = self._again(tx, attempt, seen)
+        if self._locked(tx, attempt, grant, known=seen.row is not None) is not None:
+            return Settled(Reason.LOCKED)
+        if row is None or not self._still_holds(seen, grant, proved):
+            return self._failed(tx, attempt, seen, Reason.CREDENTIALS)
+        if refused is not None:
+            return Settled(refused, proved.proof)
+        if proved.proof is Proof.VALID_CODE:
+            taken, grant = self.grants.take(tx, row.account_id, attempt.grant_client, proved.step)
+            if taken is Taken.USED:
+                return self._failed(tx, attempt, seen, Reason.CODE_USED)
+            if taken is Taken.FRESH:
+                self.lockout.take_back(tx, attempt.client, self.lockout.login(attempt.key, known=True))
+        return Settled(None, proved.proof, grant, self._rehash(tx, row, seen, proved))
+
+    def _again(self, tx: Transaction, attempt: Attempt, seen: Seen) -> tuple[AccountRow | None, Grant | None]:
+        """The account's row and grant as they are now; no row where password, code or state were changed meanwhile."""
+        if seen.row is None:
+            return None, None
+        row = accounts.by_id(tx, seen.row.account_id)
+        grant = self.grants.live(tx, row.account_id, attempt.grant_client)
+        return (row if row.epoch == seen.row.epoch and row.state is not State.CLOSED else None), grant
+
+    def _still_holds(self, seen: Seen, grant: Grant | None, proved: Proved) -> bool:
+        """Whether what was proved is worth something with the grant that is live now."""
+        match proved.proof:
+            case Proof.NOTHING:
+                return False
+            case Proof.VALID_CODE:
+                return True
+            case Proof.ACCEPTED_CODE:
+                return grant is not None and proved.step in grant.steps
+            case Proof.REMEMBERED | Proof.BARE:
+                return grant is not None and seen.grant is not None and grant.number == seen.grant.number
+
+    def _failed(self, tx: Transaction, attempt: Attempt, seen: Seen, reason: Reason) -> Settled:
+        login = self.lockout.login(attempt.key, known=seen.row is not None)
+        return Settled(reason, failed=self.lockout.fail(tx, attempt.client, login))
+
+    def _rehash(self, tx: Transaction, row: AccountRow, seen: Seen, proved: Proved) -> bytes:
+        """Keep the hash with the present parameters; the sealed secrets that count from now on."""
+        assert row.secrets is not None and seen.row is not None
+        if proved.new_hash is None or row.secrets != seen.row.secrets:
+            return row.secrets
+        old = self._credentials.secrets(row.account_id, row.secrets)
+        sealed = self._credentials.seal_secrets(row.account_id, Secrets(proved.new_hash, old.totp_secret, old.recovery))
+        accounts.set_secrets(tx, row.account_id, sealed, end_sessions=False)
+        return sealed
+
+    def remember(self, attempt: Attempt, settled: Settled) -> None:
+        """After the commit: know what was presented again within its grant."""
+        presented = attempt.presented
+        if settled.grant is not None and presented is not None and settled.secrets:
+            self._memory.keep(settled.grant.number, settled.secrets, presented)
+
+
+def _is_code(text: str) -> bool:
+    return text.isascii() and text.isdigit()
