@@ -1,1 +1,1 @@
-"""The trail: chained, sealed events, their verification and export. Knows who did what, never what was written."""
+"""The trail: what happened, chained and sealed, verifiable without trusting the database. Never content."""

@@ -69,3 +69,5 @@ class Recipient:
 
     address: Address
     account: AccountId
+    term_s: int | None = None
+    """The account's own retention term, None for the default."""

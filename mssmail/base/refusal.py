@@ -40,6 +40,8 @@ class Reason(Enum):
     BAD_HEADERS = "bad-headers"
     """No From field, or several where one is allowed."""
     LOOP = "loop"
+    TOO_MANY_MESSAGES = "too-many-messages"
+    """This account sent as many as it may in an hour; passes with time."""
     # mailboxes and messages
     FOLDER_MISSING = "folder-missing"
     FOLDER_EXISTS = "folder-exists"
@@ -52,6 +54,7 @@ class Reason(Enum):
     """Expunged or erased while a session still showed it."""
     READ_ONLY = "read-only"
     SEARCH_CHARSET = "search-charset"
+    SEARCH_TOO_WIDE = "search-too-wide"
     # state
     STORAGE_FULL = "storage-full"
     UNAVAILABLE = "unavailable"
@@ -60,7 +63,9 @@ class Reason(Enum):
     ACCOUNT_MISSING = "account-missing"
     NOT_ELIGIBLE = "not-eligible"
     """No active registration in an allowed profession."""
-    WEAK_PASSWORD = "weak-password"
+    WEAK_PASSWORD = "weak-password"  # noqa: S105 - a reason
+    TERM = "term"
+    """A retention term outside what the controller allows."""
     IMPORT = "import"
     """A directory file is malformed, empty or sharply shrunk."""
 
@@ -71,7 +76,13 @@ class Reason(Enum):
 
 
 _TEMPORARY = frozenset(
-    {Reason.LOCKED, Reason.OVER_QUOTA, Reason.STORAGE_FULL, Reason.UNAVAILABLE}
+    {
+        Reason.LOCKED,
+        Reason.OVER_QUOTA,
+        Reason.STORAGE_FULL,
+        Reason.UNAVAILABLE,
+        Reason.TOO_MANY_MESSAGES,
+    }
 )
 
 

@@ -1,1 +1,1 @@
-"""The edges: bytes to requests, results to bytes. Reaches mail only through `flow`."""
+"""The servers: bytes into requests, results into bytes. They speak protocols and reach the rest through flow alone."""

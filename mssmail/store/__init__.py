@@ -1,1 +1,4 @@
-"""(room)"""
+"""The sealed store: schema, engine, lanes and bodies.
+
+Sees sealed octets, ids, sizes, flags and dates, never content.
+"""

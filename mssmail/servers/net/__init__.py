@@ -1,1 +1,1 @@
-"""Streams, listeners and TLS: with `supervise`, the only place of the product that touches sockets."""
+"""Sockets, TLS and connections, for every protocol. Knows none of them."""

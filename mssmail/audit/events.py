@@ -1,0 +1,96 @@
+"""What the trail can tell: a closed list of kinds, and an event before it is sealed. FINAL numbers: never reused."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, unique
+
+Value = str | int | float | bool | None | list[str] | list[int] | list[list[int]]
+
+
+@unique
+class Kind(IntEnum):
+    """Kinds of event; the number is what lies on disk, the name what people read."""
+
+    SERVER_STARTED = 1
+    SERVER_STOPPED = 2
+
+    SIGNED_IN = 10
+    SIGN_IN_REFUSED = 11
+    SIGNED_OUT = 12
+    SESSION_ENDED = 13
+    """By us: suspension, password change, revocation, strike-off."""
+    BANNED = 14
+    BAN_CLEARED = 15
+
+    SUBMITTED = 20
+    SUBMISSION_REFUSED = 21
+    RECIPIENT_REFUSED = 22
+    DELIVERED = 23
+    SUBMISSION_REPEATED = 24
+
+    LISTED = 30
+    """Headers, envelopes or structures were shown."""
+    READ = 31
+    """Content was shown."""
+    SEARCHED = 32
+    APPENDED = 33
+    FLAGGED = 34
+    COPIED = 35
+    MOVED = 36
+    EXPUNGED = 37
+
+    FOLDER_CREATED = 40
+    FOLDER_RENAMED = 41
+    FOLDER_DELETED = 42
+    FOLDER_SUBSCRIBED = 43
+    FOLDER_UNSUBSCRIBED = 44
+
+    PERIOD_CLOSED = 50
+    ERASED = 51
+    PERIOD_KEY_DESTROYED = 52
+    PURGE_REFUSED = 53
+    RETENTION_SET = 54
+
+    DIRECTORY_LOADED = 60
+    DIRECTORY_REFUSED = 61
+    STRUCK_OFF = 62
+
+    ACCOUNT_CREATED = 70
+    ACCOUNT_SUSPENDED = 71
+    ACCOUNT_RESUMED = 72
+    ACCOUNT_CLOSED = 73
+    PASSWORD_SET = 74
+    CODE_SET = 75
+    DELEGATED = 76
+    UNDELEGATED = 77
+    GRANTS_ENDED = 78
+
+    TRAIL_READ = 80
+    TRAIL_EXPORTED = 81
+    TRAIL_CUT = 82
+
+    @property
+    def label(self) -> str:
+        """`signed-in`: how commands and exports name it."""
+        return self.name.lower().replace("_", "-")
+
+    @classmethod
+    def named(cls, label: str) -> "Kind | None":
+        return cls.__members__.get(label.upper().replace("-", "_"))
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened: to which account, about which address, with which outcome.
+
+    `details` carries ids, counts, protocols and codes; never a subject, a body, a folder's or keyword's name.
+    """
+
+    kind: Kind
+    account: int = 0
+    """The account acted on; 0 where there is none."""
+    subject: str | None = None
+    """The address it is about, sealed, and found by a keyed digest."""
+    outcome: str = "ok"
+    """`ok`, or the reason of a refusal."""
+    details: Mapping[str, Value] = field(default_factory=dict)

@@ -1,0 +1,152 @@
+"""Bodies: chunks of 64 KiB, each compressed alone, then sealed under the body's own key.
+
+A chunk's plain form is one octet (0 stored, 1 zstd) and its content. A body of no octets is one empty final chunk.
+`BodySealer` takes octets in any pieces and holds at most one chunk; `BodyOpener` opens any one chunk by itself.
+"""
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+
+import zstandard
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+
+from mssmail.base.ids import BodyId
+from mssmail.crypto.envelope import Unsealable
+from mssmail.crypto.format import (
+    CHUNK_OCTETS,
+    KEY_OCTETS,
+    LABEL_CHUNKS,
+    LABEL_RECORD,
+    NONCE_OCTETS,
+    chunk_aad,
+    chunk_nonce,
+    record_aad,
+)
+
+_STORED, _ZSTD = b"\0", b"\1"
+_LEVEL = 1
+"""Level 1: base64 attachments gain as much as at 3, for less time."""
+_MAX_RECORD_OCTETS = 1 << 22
+_local = threading.local()
+
+
+def subkey(key: bytes, label: bytes) -> bytes:
+    """HKDF-Expand (RFC 5869 §2.3): body keys are uniformly random, so there is nothing to extract."""
+    return HKDFExpand(hashes.SHA256(), KEY_OCTETS, label).derive(key)
+
+
+def new_key() -> bytes:
+    return os.urandom(KEY_OCTETS)
+
+
+def _compressor() -> zstandard.ZstdCompressor:
+    """One for each thread: they aren't thread-safe, and making one costs more than using it."""
+    try:
+        return _local.compressor  # type: ignore[no-any-return]
+    except AttributeError:
+        _local.compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=False)
+        return _local.compressor  # type: ignore[no-any-return]
+
+
+def _decompressor() -> zstandard.ZstdDecompressor:
+    try:
+        return _local.decompressor  # type: ignore[no-any-return]
+    except AttributeError:
+        _local.decompressor = zstandard.ZstdDecompressor()
+        return _local.decompressor  # type: ignore[no-any-return]
+
+
+def _pack(plain: bytes) -> bytes:
+    packed: bytes = _compressor().compress(plain)
+    return _ZSTD + packed if len(packed) < len(plain) else _STORED + plain
+
+
+def _unpack(packed: bytes, limit: int) -> bytes:
+    if packed[:1] == _STORED:
+        return packed[1:]
+    return _decompressor().decompress(packed[1:], max_output_size=limit)
+
+
+class BodySealer:
+    """Turn a body's octets into sealed chunks, holding at most one chunk of plain text."""
+
+    __slots__ = ("_aead", "_body", "_held", "_number", "size_octets")
+
+    def __init__(self, key: bytes, body: BodyId) -> None:
+        self._aead = AESGCM(subkey(key, LABEL_CHUNKS))
+        self._body = body
+        self._held = bytearray()
+        self._number = 0
+        self.size_octets = 0
+
+    def write(self, plain: bytes | bytearray | memoryview) -> Iterator[bytes]:
+        """Take octets; yield each sealed chunk that is complete and known not to be the last."""
+        self.size_octets += len(plain)
+        self._held += plain
+        while len(self._held) > CHUNK_OCTETS:
+            yield self._seal(bytes(memoryview(self._held)[:CHUNK_OCTETS]), final=False)
+            del self._held[:CHUNK_OCTETS]
+
+    def finish(self) -> bytes:
+        """The last sealed chunk."""
+        return self._seal(bytes(self._held), final=True)
+
+    def _seal(self, plain: bytes, *, final: bool) -> bytes:
+        number = self._number
+        self._number += 1
+        return self._aead.encrypt(chunk_nonce(number, final=final), _pack(plain), chunk_aad(self._body, number))
+
+
+class BodyOpener:
+    """Open a body's chunks, each by itself."""
+
+    __slots__ = ("_aead", "_body", "_count")
+
+    def __init__(self, key: bytes, body: BodyId, count: int) -> None:
+        self._aead = AESGCM(subkey(key, LABEL_CHUNKS))
+        self._body = body
+        self._count = count
+
+    def open(self, number: int, sealed: bytes) -> bytes:
+        """The plain octets of chunk `number`; raises `Unsealable` on any difference, a lost tail included."""
+        final = number == self._count - 1
+        try:
+            packed = self._aead.decrypt(chunk_nonce(number, final=final), sealed, chunk_aad(self._body, number))
+            return _unpack(packed, CHUNK_OCTETS)
+        except (InvalidTag, ValueError, zstandard.ZstdError) as error:
+            raise Unsealable from error
+
+
+def chunks_of(start: int, end: int) -> range:
+    """The numbers of the chunks that hold octets [start, end)."""
+    return range(start // CHUNK_OCTETS, -(-max(end, start + 1) // CHUNK_OCTETS))
+
+
+def seal_record(key: bytes, body: BodyId, record: bytes, generation: int = 0) -> bytes:
+    """A message's record: generation (1 octet), then sealed. The key is single-use: each generation has its own."""
+    derived = subkey(key, LABEL_RECORD + bytes([generation]))
+    nonce = bytes(NONCE_OCTETS)
+    return bytes([generation]) + AESGCM(derived).encrypt(nonce, _pack(record), record_aad(body, generation))
+
+
+def open_record(key: bytes, body: BodyId, sealed: bytes) -> bytes:
+    """A message's record; raises `Unsealable`."""
+    generation = sealed[0]
+    derived = subkey(key, LABEL_RECORD + sealed[:1])
+    try:
+        packed = AESGCM(derived).decrypt(bytes(NONCE_OCTETS), sealed[1:], record_aad(body, generation))
+        return _unpack(packed, _MAX_RECORD_OCTETS)
+    except (InvalidTag, ValueError, zstandard.ZstdError) as error:
+        raise Unsealable from error
+
+
+def seal_all(key: bytes, body: BodyId, pieces: Sequence[bytes]) -> list[bytes]:
+    """Every sealed chunk of a body held in memory."""
+    sealer = BodySealer(key, body)
+    out = [chunk for piece in pieces for chunk in sealer.write(piece)]
+    out.append(sealer.finish())
+    return out

@@ -1,0 +1,233 @@
+"""Changing what stands in folders: flags, copies, moves, expunges, and messages put in by hand.
+
+Each command is one transaction and one event of the trail. Quota is checked where something is added.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mssmail.audit.events import Event, Kind, Value
+from mssmail.base.ids import AccountId, Uid
+from mssmail.base.principal import Principal
+from mssmail.base.refusal import Reason, Refusal
+from mssmail.base.search import Flag
+from mssmail.flow.deliver import store_body
+from mssmail.flow.house import House
+from mssmail.flow.keep import Keeper, wrap_for
+from mssmail.flow.names import Names, canonical
+from mssmail.flow.view import View
+from mssmail.store import accounts, messages
+from mssmail.store.interface import Transaction
+from mssmail.store.messages import FlagChange, NewMessage
+
+_TRACED_RANGES = 1000
+_ALWAYS = (1 << 63) - 1
+_DELETED = Flag.DELETED.value
+
+
+@dataclass(frozen=True, slots=True)
+class FlagWish:
+    """What STORE asks for: add, remove, or with neither exactly these."""
+
+    flags: int
+    keywords: frozenset[str]
+    mode: str
+    """`add`, `remove` or `replace`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """For COPYUID: the target's UIDVALIDITY, source UIDs, and the first of as many new UIDs in a row."""
+
+    uid_validity: int
+    source: list[int]
+    first: int
+
+
+def _details(principal: Principal, view: View, ranges: Sequence[tuple[int, int]], **more: Value) -> dict[str, Value]:
+    return {
+        "folder": int(view.folder),
+        "uids": [list(r) for r in ranges[:_TRACED_RANGES]],
+        "person": int(principal.person),
+        **more,
+    }
+
+
+class Changer:
+    """The changing commands of one selected folder."""
+
+    def __init__(self, house: House, view: View) -> None:
+        self._house = house
+        self._view = view
+
+    async def store(self, indexes: Sequence[int], wish: FlagWish, unchanged_since: int | None = None) -> list[int]:
+        """Change flags; the UIDs left alone because they changed meanwhile. The view is refreshed.
+
+        Raises Refusal(KEYWORD_LIMIT, STORAGE_FULL).
+        """
+        view, principal = self._view, self._view.principal
+        ranges, names = view.uid_ranges(indexes), Names(self._house.keys, principal.account)
+
+        def work(tx: Transaction) -> list[int]:
+            bits = names.keyword_bits(tx, wish.keywords, create=wish.mode != "remove")
+            change = _flag_change(wish, bits)
+            modseq = accounts.change(tx, principal.account)
+            since = _ALWAYS if unchanged_since is None else unchanged_since
+            changed, failed = messages.store_flags(tx, view.folder, ranges, change, modseq, since)
+            details = _details(principal, view, ranges, mode=wish.mode, flags=wish.flags, keywords=bits, count=changed)
+            tx.trail(Event(Kind.FLAGGED, principal.account, details=details))
+            return failed
+
+        if not indexes:
+            return []
+        failed = await self._house.write.run(work)
+        await view.refresh()
+        return failed
+
+    async def copy(self, indexes: Sequence[int], target: str) -> Copied:
+        """Copy messages. Raises Refusal(FOLDER_MISSING, OVER_QUOTA)."""
+        view, principal, wanted = self._view, self._view.principal, canonical(target)
+        ranges, names = view.uid_ranges(indexes), Names(self._house.keys, principal.account)
+
+        def work(tx: Transaction) -> Copied:
+            row = names.find(tx, wanted)
+            modseq = accounts.change(tx, principal.account)
+            done = messages.copy(tx, view.folder, ranges, row.folder_id, modseq, int(tx.now))
+            if done is None:
+                raise Refusal(Reason.FOLDER_MISSING)
+            accounts.take(tx, principal.account, done.octets)
+            details = _details(principal, view, ranges, to=int(row.folder_id), count=len(done.source), first=done.first)
+            tx.trail(Event(Kind.COPIED, principal.account, details=details))
+            return Copied(row.uid_validity, done.source, done.first)
+
+        return await self._house.write.run(work)
+
+    async def move(self, indexes: Sequence[int], target: str) -> Copied:
+        """Move messages (RFC 6851): copies and expunge in one transaction. The view is refreshed.
+
+        Raises Refusal(FOLDER_MISSING).
+        """
+        view, principal, wanted = self._view, self._view.principal, canonical(target)
+        ranges, names = view.uid_ranges(indexes), Names(self._house.keys, principal.account)
+
+        def work(tx: Transaction) -> Copied:
+            row = names.find(tx, wanted)
+            modseq = accounts.change(tx, principal.account)
+            done = messages.copy(tx, view.folder, ranges, row.folder_id, modseq, int(tx.now))
+            if done is None:
+                raise Refusal(Reason.FOLDER_MISSING)
+            still = messages.ranges_of(done.source)
+            messages.remove(tx, view.folder, principal.account, still, modseq, keep_wraps=True)
+            details = _details(principal, view, ranges, to=int(row.folder_id), count=len(done.source), first=done.first)
+            tx.trail(Event(Kind.MOVED, principal.account, details=details))
+            return Copied(row.uid_validity, done.source, done.first)
+
+        moved = await self._house.write.run(work)
+        await view.refresh()
+        return moved
+
+    async def expunge(self, indexes: Sequence[int] | None = None) -> int:
+        """Erase the messages flagged \\Deleted, of these or of all; how many. The view is refreshed."""
+        view, principal = self._view, self._view.principal
+        chosen = range(len(view)) if indexes is None else indexes
+        ranges = view.uid_ranges([i for i in chosen if view.flags[i] & _DELETED])
+        if not ranges:
+            return 0
+
+        def work(tx: Transaction) -> int:
+            doomed = messages.with_flag(tx, view.folder, ranges, _DELETED)
+            return erase(tx, view, principal, messages.ranges_of(doomed))
+
+        count = await self._house.write.run(work)
+        await view.refresh()
+        return count
+
+
+def erase(tx: Transaction, view: View, principal: Principal, ranges: Sequence[tuple[int, int]]) -> int:
+    """Take messages out for good at their owner's word."""
+    modseq = accounts.change(tx, principal.account)
+    gone = messages.remove(tx, view.folder, principal.account, ranges, modseq)
+    accounts.release(tx, principal.account, gone.octets)
+    details = _details(principal, view, ranges, count=len(gone.uids))
+    tx.trail(Event(Kind.EXPUNGED, principal.account, details=details))
+    return len(gone.uids)
+
+
+def _flag_change(wish: FlagWish, bits: int) -> FlagChange:
+    match wish.mode:
+        case "add":
+            return FlagChange(flags_on=wish.flags, keywords_on=bits)
+        case "remove":
+            return FlagChange(flags_off=wish.flags, keywords_off=bits)
+        case _:
+            return FlagChange(flags_on=wish.flags, keywords_on=bits, replace=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """For APPENDUID."""
+
+    uid_validity: int
+    uid: Uid
+
+
+class Append:
+    """A message that its owner puts into a folder: octets are taken as they are. `finish` or `abort` it."""
+
+    def __init__(self, house: House, principal: Principal) -> None:
+        self._house = house
+        self._principal = principal
+        self._keeper = Keeper(house)
+
+    async def write(self, data: bytes) -> None:
+        """Raises Refusal(STORAGE_FULL, UNAVAILABLE)."""
+        self._keeper.write(data)
+        if self._keeper.is_full:
+            await self._keeper.flush()
+
+    async def abort(self) -> None:
+        await self._keeper.abort()
+
+    async def finish(
+        self, folder: str, flags: int, keywords: frozenset[str], internal_date: tuple[int, int] | None
+    ) -> Appended:
+        """Put it in; `internal_date` is epoch seconds and the zone's minutes. Durable on return.
+
+        Raises Refusal(FOLDER_MISSING, OVER_QUOTA, KEYWORD_LIMIT, STORAGE_FULL).
+        """
+        house, principal, wanted = self._house, self._principal, canonical(folder)
+        names = Names(house.keys, principal.account)
+        kept = await self._keeper.finish()
+        now = house.clock.now()
+        term_s = await house.read.run(lambda tx: accounts.by_id(tx, principal.account).term_s)
+        wrap = await wrap_for(house, kept, principal.account, term_s, now)
+        at, zone = internal_date or (int(now), 0)
+
+        def work(tx: Transaction) -> Appended:
+            row = names.find(tx, wanted)
+            accounts.take(tx, principal.account, kept.size_octets)
+            bits = names.keyword_bits(tx, keywords, create=True)
+            store_body(tx, kept, [wrap])
+            modseq = accounts.change(tx, principal.account)
+            message = NewMessage(
+                AccountId(principal.account), kept.body, wrap.period, int(now), at, zone, kept.size_octets, flags, bits
+            )
+            uid = messages.add(tx, row.folder_id, message, modseq, int(now))
+            if uid is None:
+                raise Refusal(Reason.FOLDER_MISSING)
+            details: dict[str, Value] = {
+                "folder": int(row.folder_id),
+                "uid": int(uid),
+                "octets": kept.size_octets,
+                "person": int(principal.person),
+            }
+            tx.trail(Event(Kind.APPENDED, principal.account, details=details))
+            return Appended(row.uid_validity, uid)
+
+        return await house.write.run(work)
+
+
+async def folder_exists(house: House, principal: Principal, folder: str) -> None:
+    """Before a large literal is taken: raises Refusal(FOLDER_MISSING, FOLDER_NAME)."""
+    names, wanted = Names(house.keys, principal.account), canonical(folder)
+    await house.read.run(lambda tx: names.find(tx, wanted))

@@ -1,0 +1,55 @@
+"""What every use-case of a process is given: the rooms' services, composed by `app`."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from mssmail.audit.trail import TrailKeys
+from mssmail.base.clock import Clock
+from mssmail.base.ids import BodyId
+from mssmail.crypto.keys import KeyRing
+from mssmail.directory.lookup import Directory
+from mssmail.flow.changes import Changes
+from mssmail.settings.model import Settings
+from mssmail.store.bodies import Bodies
+from mssmail.store.lanes import ReadLanes, WriteLane
+
+_COUNTER_BITS = 36
+"""A process may make 68 thousand million bodies; 134 million processes may be started."""
+
+
+class BodyNumbers:
+    """Numbers for bodies, known before any row is written: the process's chain, then a counter. Never reused."""
+
+    __slots__ = ("_lock", "_next")
+
+    def __init__(self, chain: int) -> None:
+        self._next = chain << _COUNTER_BITS
+        self._lock = threading.Lock()
+
+    def take(self) -> BodyId:
+        with self._lock:
+            self._next += 1
+            return BodyId(self._next)
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """The rooms at work in one process."""
+
+    settings: Settings
+    clock: Clock
+    write: WriteLane
+    read: ReadLanes
+    keys: KeyRing
+    trail: TrailKeys
+    bodies: Bodies
+    body_numbers: BodyNumbers
+    directory: Directory
+    changes: Changes
+    slot: int
+    """This worker's number, from 0; administration commands have -1."""
+    crypto_work: ThreadPoolExecutor
+    """Sealing and opening of large things, key store and body files."""
+    password_work: ThreadPoolExecutor
+    """Argon2id: as many threads as may be given up to it."""

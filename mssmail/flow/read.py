@@ -1,0 +1,320 @@
+"""Reading messages: records and bodies opened at the last moment, in bounded memory, each command traced once.
+
+What a command reads goes out in batches: a batch is read in one snapshot, opened in a read lane's thread, and holds
+about a megabyte. A part beyond that is streamed chunk by chunk.
+"""
+
+import sys
+from array import array
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+
+from mssmail.audit.events import Event, Kind
+from mssmail.base.ids import AccountId, BodyId
+from mssmail.base.search import Flag
+from mssmail.base.section import Part, Section, Span
+from mssmail.crypto.body import BodyOpener, chunks_of, open_record
+from mssmail.crypto.envelope import Unsealable
+from mssmail.crypto.format import CHUNK_OCTETS
+from mssmail.crypto.keystore import KeyDestroyed
+from mssmail.flow.house import House
+from mssmail.flow.keep import off_loop
+from mssmail.flow.view import View
+from mssmail.metrics.registry import counter
+from mssmail.mime.record import Record, RecordFormatError
+from mssmail.mime.resolve import Chosen, Octets, Range, resolve
+from mssmail.store import accounts, messages
+from mssmail.store.bodies import Bodies
+from mssmail.store.interface import Transaction
+from mssmail.store.messages import Facts, FlagChange, SealedMessage
+
+BATCH_MESSAGES = 200
+BATCH_OCTETS = 1 << 20
+WHOLE_OCTETS = 512 * 1024
+"""A part up to this size is opened with its batch; a larger one is streamed."""
+
+_opened = counter("mssmail_messages_opened_total", "Records opened.")
+_unreadable = counter("mssmail_messages_unreadable_total", "Messages that couldn't be opened.", labels=("reason",))
+
+
+class BodyGone(Exception):
+    """The body was erased while it was being read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Octets that a section gave: `data`, or where that is None, octets [start, end) of the body, to be streamed."""
+
+    size_octets: int
+    data: bytes | None
+    start: int = 0
+    origin: "Sealed | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A body that can be opened."""
+
+    body: BodyId
+    key: bytes
+    inline: bool
+    lengths: "array[int]"
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A message as read: what stands in clear, its record, and a piece for each section (None: no such part)."""
+
+    index: int
+    facts: Facts
+    record: Record
+    pieces: Sequence[Piece | None] = field(default=())
+
+
+Wanted = tuple[Section, Span | None]
+
+
+def offsets_of(lengths: bytes) -> "array[int]":
+    """Chunk lengths as stored, as an array."""
+    out = array("I")
+    out.frombytes(lengths)
+    if sys.byteorder != "little":
+        out.byteswap()
+    return out
+
+
+def read_sealed(tx: Transaction, bodies: Bodies, sealed: Sealed, start: int, end: int) -> bytes:
+    """Open octets [start, end) of a body, in a thread that may block. Raises BodyGone, Unsealable."""
+    numbers = chunks_of(start, end)
+    first = sum(sealed.lengths[: numbers.start])
+    chosen = sealed.lengths[numbers.start : numbers.stop]
+    if sealed.inline:
+        data = messages.body_data(tx, sealed.body, first, sum(chosen))
+    else:
+        data = bodies.read(sealed.body, first, sum(chosen))
+    if data is None or len(data) != sum(chosen):
+        raise BodyGone
+    return _opened_range(sealed, numbers, chosen, data, start, end)
+
+
+def _opened_range(sealed: Sealed, numbers: range, chosen: Sequence[int], data: bytes, start: int, end: int) -> bytes:
+    opener = BodyOpener(sealed.key, sealed.body, len(sealed.lengths))
+    out, at = [], 0
+    for number, length in zip(numbers, chosen, strict=False):
+        out.append(opener.open(number, data[at : at + length]))
+        at += length
+    plain = out[0] if len(out) == 1 else b"".join(out)
+    base = numbers.start * CHUNK_OCTETS
+    return plain if base == start and end - base >= len(plain) else plain[start - base : end - base]
+
+
+class Reader:
+    """Opens messages of one account, for commands of one session."""
+
+    def __init__(self, house: House, view: View) -> None:
+        self._house = house
+        self._view = view
+        self.lost = 0
+        """Messages that were gone or couldn't be opened when they were read."""
+
+    async def facts(self, indexes: Sequence[int]) -> AsyncIterator[tuple[int, Facts]]:
+        """What stands in clear of these messages, with their indexes, a thousand at a time."""
+        view = self._view
+        for start in range(0, len(indexes), 5 * BATCH_MESSAGES):
+            part = indexes[start : start + 5 * BATCH_MESSAGES]
+            ranges, folder = view.uid_ranges(part), view.folder
+            found = await self._house.read.run(lambda tx, f=folder, r=ranges: messages.facts(tx, f, r))  # type: ignore[misc]
+            for facts in found:
+                at = view.index_of(facts.uid)
+                if at is not None:
+                    yield at, facts
+            self.lost += len(part) - len(found)
+
+    async def messages(self, indexes: Sequence[int], wanted: Sequence[Wanted]) -> AsyncIterator[Fetched]:
+        """These messages in order, each with a piece for every wanted section."""
+        at = 0
+        while at < len(indexes):
+            part = indexes[at : at + BATCH_MESSAGES]
+            found, done = await self._batch(part, wanted)
+            at += done
+            for fetched in found:
+                yield fetched
+
+    async def _batch(self, part: Sequence[int], wanted: Sequence[Wanted]) -> tuple[list[Fetched], int]:
+        """As many of `part` as make a batch, and how many that was."""
+        view, house, account = self._view, self._house, self._view.principal.account
+        by_uid = {view.uids[index]: index for index in part}
+        ranges = view.uid_ranges(part)
+
+        def work(tx: Transaction) -> tuple[list[Fetched], int, int]:
+            rows = messages.sealed(tx, view.folder, account, ranges)
+            out: list[Fetched] = []
+            octets = lost = 0
+            last = part[-1]
+            for row in rows:
+                index = by_uid.get(row.facts.uid)
+                if index is None:
+                    continue
+                fetched = _open(tx, house, account, index, row, wanted)
+                if fetched is None:
+                    lost += 1
+                    continue
+                out.append(fetched)
+                octets += len(fetched.record.octets) + sum(len(p.data or b"") for p in fetched.pieces if p is not None)
+                if octets >= BATCH_OCTETS:
+                    last = index
+                    break
+            done = part.index(last) + 1
+            missing = done - len(out)
+            return out, done, max(missing, lost)
+
+        found, done, lost = await house.read.run(work)
+        _opened.inc(len(found))
+        self.lost += lost
+        return found, done
+
+    async def stream(self, piece: Piece) -> AsyncIterator[bytes]:
+        """The octets of a large piece, about 256 KiB at a time. Raises BodyGone, Unsealable."""
+        assert piece.origin is not None
+        sealed, house = piece.origin, self._house
+        at, end = piece.start, piece.start + piece.size_octets
+        while at < end:
+            upto = min(end, (at // CHUNK_OCTETS + 4) * CHUNK_OCTETS)
+            yield await self._read(house, sealed, at, upto)
+            at = upto
+
+    async def _read(self, house: House, sealed: Sealed, start: int, end: int) -> bytes:
+        if sealed.inline:
+            return await house.read.run(lambda tx: read_sealed(tx, house.bodies, sealed, start, end))
+        return await off_loop(house, lambda: _read_file(house.bodies, sealed, start, end))
+
+    async def trace(self, indexes: Sequence[int], wanted: Sequence[Wanted], *, mark_seen: bool) -> None:
+        """Before any octet leaves: write the command's event, and set \\Seen where asked, in one transaction."""
+        view, principal = self._view, self._view.principal
+        kind = Kind.READ if any(_shows_content(section) for section, _ in wanted) else Kind.LISTED
+        unseen = [i for i in indexes if not view.flags[i] & Flag.SEEN.value] if mark_seen else []
+        ranges, seen_ranges = view.uid_ranges(indexes), view.uid_ranges(unseen)
+        event = Event(
+            kind,
+            principal.account,
+            details={
+                "folder": int(view.folder),
+                "uids": [list(r) for r in ranges[:_TRACED_RANGES]],
+                "count": len(indexes),
+                "person": int(principal.person),
+                "client": principal.client,
+                "protocol": principal.protocol,
+            },
+        )
+
+        def work(tx: Transaction) -> None:
+            if seen_ranges:
+                modseq = accounts.change(tx, principal.account)
+                messages.store_flags(tx, view.folder, seen_ranges, FlagChange(flags_on=Flag.SEEN.value), modseq)
+            tx.trail(event)
+
+        await self._house.write.run(work)
+        if unseen:
+            await view.refresh()
+
+
+_TRACED_RANGES = 1000
+"""UID ranges in one event; a set more scattered than that is told by its count and first ranges."""
+
+
+def _shows_content(section: Section) -> bool:
+    return section.part in (Part.ALL, Part.TEXT)
+
+
+def _read_file(bodies: Bodies, sealed: Sealed, start: int, end: int) -> bytes:
+    numbers = chunks_of(start, end)
+    first = sum(sealed.lengths[: numbers.start])
+    chosen = sealed.lengths[numbers.start : numbers.stop]
+    data = bodies.read(sealed.body, first, sum(chosen))
+    if data is None or len(data) != sum(chosen):
+        raise BodyGone
+    return _opened_range(sealed, numbers, chosen, data, start, end)
+
+
+def body_key(house: House, account: AccountId, row: SealedMessage) -> bytes:
+    """Raises KeyDestroyed, Unsealable."""
+    return house.keys.unwrap(account, row.facts.body_id, row.facts.period, row.wrapped)
+
+
+def open_body(tx: Transaction, body: BodyId, key: bytes) -> Sealed:
+    """Where a body lies and how it is cut. Raises BodyGone."""
+    found = messages.body(tx, body)
+    if found is None:
+        raise BodyGone
+    return Sealed(body, key, found[1], offsets_of(found[2]))
+
+
+def _open(
+    tx: Transaction, house: House, account: AccountId, index: int, row: SealedMessage, wanted: Sequence[Wanted]
+) -> Fetched | None:
+    """A message's record and pieces; None where it is gone or can't be opened."""
+    try:
+        key = body_key(house, account, row)
+        record = Record(open_record(key, row.facts.body_id, row.record))
+        if not wanted:
+            return Fetched(index, row.facts, record)
+        return Fetched(index, row.facts, record, _Pieces(tx, house, row, key, record).all(wanted))
+    except KeyDestroyed:
+        _unreadable.labels(reason="erased").inc()
+    except BodyGone:
+        _unreadable.labels(reason="gone").inc()
+    except (Unsealable, RecordFormatError):
+        _unreadable.labels(reason="damaged").inc()
+    return None
+
+
+class _Pieces:
+    """The wanted sections of one message; its body is looked up once, and only where the record doesn't do."""
+
+    def __init__(self, tx: Transaction, house: House, row: SealedMessage, key: bytes, record: Record) -> None:
+        self._tx = tx
+        self._house = house
+        self._row = row
+        self._key = key
+        self._record = record
+        self._sealed: Sealed | None = None
+
+    def all(self, wanted: Sequence[Wanted]) -> list[Piece | None]:
+        return [self._piece(section, span) for section, span in wanted]
+
+    def _body(self) -> Sealed:
+        if self._sealed is None:
+            self._sealed = open_body(self._tx, self._row.facts.body_id, self._key)
+        return self._sealed
+
+    def _read(self, start: int, end: int) -> bytes:
+        if start >= end:
+            return b""
+        return read_sealed(self._tx, self._house.bodies, self._body(), start, end)
+
+    def _piece(self, section: Section, span: Span | None) -> Piece | None:
+        if not section.path and section.part is Part.ALL:
+            place: Range | Octets | Chosen | None = Range(0, self._row.facts.size_octets)
+        else:
+            place = resolve(self._record, section)
+        match place:
+            case None:
+                return None
+            case Octets(data):
+                return _whole(data, span)
+            case Chosen():
+                return _whole(place.of(self._read(place.start, place.end)), span)
+            case Range(start, end):
+                if span is not None:
+                    start = min(end, start + span.start)
+                    end = min(end, start + span.count)
+                if end - start > WHOLE_OCTETS:
+                    return Piece(end - start, None, start, self._body())
+                data = self._read(start, end)
+                return Piece(len(data), data)
+
+
+def _whole(data: bytes, span: Span | None) -> Piece:
+    if span is not None:
+        data = data[span.start : span.start + span.count]
+    return Piece(len(data), data)

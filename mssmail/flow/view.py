@@ -1,0 +1,241 @@
+"""A folder as one session sees it: UIDs, flags and mod-sequences in compact arrays, and what it hasn't been told yet.
+
+A view advances only by one snapshot of "mod-sequence above seen", vanished rows included. Message numbers change only
+when the session takes the expunges, so that they hold within a command (RFC 3501 §7.4.1). Some 21 octets a message.
+"""
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+
+from mssmail.base.ids import FolderId, Uid
+from mssmail.base.principal import Principal
+from mssmail.base.refusal import Reason, Refusal
+from mssmail.base.search import Flag
+from mssmail.flow.house import House
+from mssmail.flow.names import Names, canonical
+from mssmail.store import folders, messages
+from mssmail.store.folders import FolderRow
+from mssmail.store.interface import Row, Transaction
+
+RE_READ_S = 30.0
+"""A view that was told nothing looks by itself after that long: a wake-up may have been lost."""
+_FEW = 64
+"""Expunges up to which the arrays are closed up one by one, and not made anew."""
+
+
+class View:
+    """One session's view of a folder. Opened by `open_view`; all methods on the loop."""
+
+    def __init__(
+        self, house: House, principal: Principal, row: FolderRow, rows: list[Row], keywords: dict[str, int]
+    ) -> None:
+        self._house = house
+        self.principal = principal
+        self.folder: FolderId = row.folder_id
+        self.uid_validity = row.uid_validity
+        self.uid_next: Uid = row.uid_next
+        self.modseq = row.modseq
+        """Everything up to here is in the arrays."""
+        self.recent_uid: Uid = row.recent_uid
+        """UIDs from here on are \\Recent to this session."""
+        self.uids = array("I", [r[0] for r in rows])
+        self.flags = array("B", [r[1] for r in rows])
+        self.keywords = array("Q", [r[2] for r in rows])
+        self.modseqs = array("Q", [r[3] for r in rows])
+        self.keyword_names = keywords
+        self.told_exists = len(self.uids)
+        self._touched: set[int] = set()
+        self._gone: set[int] = set()
+        self.stale = False
+        """Told that something changed, and not looked yet."""
+        self.looked_at = house.clock.monotonic()
+
+    # --- reading ---
+
+    def __len__(self) -> int:
+        """Messages in the arrays, those gone but not yet told included."""
+        return len(self.uids)
+
+    def index_of(self, uid: int) -> int | None:
+        """Where a UID stands, None where it doesn't."""
+        at = bisect_left(self.uids, uid)
+        return at if at < len(self.uids) and self.uids[at] == uid else None
+
+    def is_gone(self, uid: int) -> bool:
+        """Expunged by somebody, and this session not yet told."""
+        return uid in self._gone
+
+    def numbers_in(self, ranges: Iterable[tuple[int, int]]) -> list[int]:
+        """Indexes of the messages with these message numbers (from 1; 0 is the last). Ascending, each once.
+
+        Raises Refusal(MESSAGE_GONE) for a number that there is no message of (RFC 3501 §9, seq-number).
+        """
+        count = self.told_exists
+        picked: set[int] = set()
+        for low, high in ranges:
+            first, last = sorted((low or count, high or count))
+            if last > count or first < 1:
+                raise Refusal(Reason.MESSAGE_GONE, "message number out of range")
+            picked.update(range(first - 1, last))
+        return sorted(picked)
+
+    def indexes_of_uids(self, ranges: Iterable[tuple[int, int]]) -> list[int]:
+        """Indexes of the messages in these UID ranges (0 is the highest UID); UIDs of no message are passed over."""
+        uids, end = self.uids, self.told_exists
+        highest = uids[end - 1] if end else 0
+        spans: list[tuple[int, int]] = []
+        for low, high in ranges:
+            first, last = sorted((low or highest, high or highest))
+            start, stop = bisect_left(uids, first, 0, end), bisect_left(uids, last + 1, 0, end)
+            if start < stop:
+                spans.append((start, stop))
+        if len(spans) == 1:
+            return list(range(*spans[0]))
+        return sorted({index for span in spans for index in range(*span)})
+
+    def uid_ranges(self, indexes: Sequence[int]) -> list[tuple[int, int]]:
+        """UID ranges that hold exactly these messages of the view, ascending.
+
+        A range may span UIDs that aren't in the view, never a message that is and wasn't asked for.
+        """
+        out: list[tuple[int, int]] = []
+        uids = self.uids
+        start = previous = -1
+        for index in indexes:
+            if index != previous + 1 or start < 0:
+                if start >= 0:
+                    out.append((uids[start], uids[previous]))
+                start = index
+            previous = index
+        if start >= 0:
+            out.append((uids[start], uids[previous]))
+        return out
+
+    @property
+    def unseen(self) -> int | None:
+        """Index of the first message without \\Seen."""
+        seen = Flag.SEEN.value
+        return next((i for i, flags in enumerate(self.flags) if not flags & seen), None)
+
+    @property
+    def recent(self) -> int:
+        """How many messages are \\Recent to this session."""
+        return len(self.uids) - bisect_left(self.uids, self.recent_uid)
+
+    # --- advancing ---
+
+    def tell(self, modseq: int) -> None:
+        """A wake-up: something changed, up to this mod-sequence (0: unknown)."""
+        if modseq == 0 or modseq > self.modseq:
+            self.stale = True
+
+    @property
+    def is_due(self) -> bool:
+        return self.stale or self._house.clock.monotonic() - self.looked_at >= RE_READ_S
+
+    async def refresh(self) -> None:
+        """Take in what changed since, in one snapshot. What is new shows in `take_updates` and `take_expunges`."""
+        self.stale = False
+        self.looked_at = self._house.clock.monotonic()
+        since, folder = self.modseq, self.folder
+        names = Names(self._house.keys, self.principal.account)
+
+        def work(tx: Transaction) -> tuple[FolderRow | None, list[Row], list[tuple[int, int]], dict[str, int] | None]:
+            row = folders.by_id(tx, folder)
+            if row is None or row.modseq == since:
+                return row, [], [], None
+            changed = messages.changed(tx, folder, since)
+            known = 0
+            for bit in self.keyword_names.values():
+                known |= 1 << bit
+            unknown = any(r[2] & ~known for r in changed)
+            return row, changed, messages.vanished_since(tx, folder, since), names.keywords(tx) if unknown else None
+
+        row, changed, vanished, keywords = await self._house.read.run(work)
+        if row is None:
+            self._gone.update(self.uids)
+            return
+        if keywords is not None:
+            self.keyword_names = keywords
+        self.modseq, self.uid_next = row.modseq, row.uid_next
+        self._take(changed)
+        for low, high in vanished:
+            start, stop = bisect_left(self.uids, low), bisect_left(self.uids, high + 1)
+            self._gone.update(self.uids[start:stop])
+
+    def _take(self, changed: list[Row]) -> None:
+        last = self.uids[-1] if self.uids else 0
+        for uid, flags, keywords, modseq in changed:
+            if uid > last:
+                self.uids.append(uid)
+                self.flags.append(flags)
+                self.keywords.append(keywords)
+                self.modseqs.append(modseq)
+            elif (at := self.index_of(uid)) is not None:
+                if self.flags[at] != flags or self.keywords[at] != keywords:
+                    self._touched.add(uid)
+                self.flags[at], self.keywords[at], self.modseqs[at] = flags, keywords, modseq
+
+    # --- telling ---
+
+    def take_expunges(self) -> list[int]:
+        """Message numbers to announce as expunged, in an order in which each is right when its turn comes.
+
+        From here on message numbers are the new ones.
+        """
+        if not self._gone:
+            return []
+        gone = sorted(at for uid in self._gone if (at := self.index_of(uid)) is not None)
+        told = self.told_exists
+        self._touched -= self._gone
+        self._gone.clear()
+        if len(gone) <= _FEW:
+            for at in reversed(gone):
+                for column in (self.uids, self.flags, self.keywords, self.modseqs):
+                    column.pop(at)
+        else:
+            dropped = set(gone)
+            keep = [i for i in range(len(self.uids)) if i not in dropped]
+            self.uids = array("I", [self.uids[i] for i in keep])
+            self.flags = array("B", [self.flags[i] for i in keep])
+            self.keywords = array("Q", [self.keywords[i] for i in keep])
+            self.modseqs = array("Q", [self.modseqs[i] for i in keep])
+        announced = [at + 1 for at in reversed(gone) if at < told]
+        self.told_exists = told - len(announced)
+        return announced
+
+    def take_updates(self) -> list[int]:
+        """Indexes of messages whose flags changed and that the session should be shown, ascending."""
+        if not self._touched:
+            return []
+        found = sorted(at for uid in self._touched if (at := self.index_of(uid)) is not None and at < self.told_exists)
+        self._touched.clear()
+        return found
+
+    def forget_updates(self, indexes: Iterable[int]) -> None:
+        """Don't show these flags: STORE .SILENT, or they were just shown."""
+        for index in indexes:
+            self._touched.discard(self.uids[index])
+
+    def take_exists(self) -> int | None:
+        """The number of messages to announce, None where the session knows it."""
+        if self.told_exists == len(self.uids):
+            return None
+        self.told_exists = len(self.uids)
+        return self.told_exists
+
+
+async def open_view(house: House, principal: Principal, name: str, *, read_only: bool) -> View:
+    """SELECT or EXAMINE a folder. Raises Refusal(FOLDER_MISSING)."""
+    names, wanted = Names(house.keys, principal.account), canonical(name)
+
+    def work(tx: Transaction) -> tuple[FolderRow, list[Row], dict[str, int]]:
+        row = names.find(tx, wanted)
+        return row, messages.view(tx, row.folder_id), names.keywords(tx)
+
+    row, rows, keywords = await house.read.run(work)
+    view = View(house, principal, row, rows, keywords)
+    if not read_only and row.recent_uid < row.uid_next:
+        await house.write.run(lambda tx: folders.take_recent(tx, row.folder_id))
+    return view

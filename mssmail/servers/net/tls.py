@@ -1,0 +1,49 @@
+"""TLS as every listener speaks it: 1.2 with the suites of the référentiel, 1.3 with its own, a client certificate
+where one is shown.
+
+OpenSSL checks that a shown certificate chains to a configured anchor, and nothing else: it has no callback, a resumed
+session skips its checks, and a bad certificate could only end the handshake. Dates, revocation, purpose and identity
+are judged by `identity.certificates` at every sign-in.
+"""
+
+import ssl
+from pathlib import Path
+
+from mssmail.settings.model import Settings
+
+CIPHERS = ":".join(
+    (
+        "ECDHE-ECDSA-AES256-GCM-SHA384",
+        "ECDHE-RSA-AES256-GCM-SHA384",
+        "ECDHE-ECDSA-AES128-GCM-SHA256",
+        "ECDHE-RSA-AES128-GCM-SHA256",
+    )
+)
+"""ANS référentiel 2, and the ECDSA twins; for TLS 1.2. TLS 1.3's own suites are OpenSSL's default three."""
+
+HANDSHAKE_TIMEOUT_S = 30.0
+_NO_CHECK_TIME = 0x200000
+"""X509_V_FLAG_NO_CHECK_TIME (openssl/x509_vfy.h): dates are ours to judge, so that the sign-in says what is wrong."""
+
+
+def server_context(settings: Settings) -> ssl.SSLContext:
+    """The context of every mail listener. Raises OSError, ssl.SSLError where the certificate can't be read."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(CIPHERS)
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
+    context.load_cert_chain(settings.tls.certificate, settings.tls.key)
+    anchors = [path for path in (settings.trust.persons_ca, settings.trust.organisations_ca) if path is not None]
+    if anchors:
+        context.verify_mode = ssl.CERT_OPTIONAL
+        context.verify_flags |= ssl.VerifyFlags(_NO_CHECK_TIME)
+        for path in anchors:
+            context.load_verify_locations(Path(path))
+    return context
+
+
+def peer_certificate(transport: object) -> bytes | None:
+    """The DER of the certificate that the peer showed and OpenSSL chained to an anchor."""
+    extra = getattr(transport, "get_extra_info", None)
+    tls = extra("ssl_object") if extra is not None else None
+    return None if tls is None else tls.getpeercert(True)

@@ -1,0 +1,478 @@
+"""Messages' rows: what stands where, with which flags; set-based, so that a command costs a few statements.
+
+UID sets are inclusive (low, high) pairs, ascending. Each change takes a mod-sequence that the caller got from
+`accounts.change` in the same transaction. UIDs rise in the order of the source, and are never given twice.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import and_, bindparam, delete, exists, func, insert, literal_column, not_, or_, select, update
+from sqlalchemy.dialects.postgresql import insert as pg_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.sql.elements import ColumnElement
+
+from mssmail.base.ids import AccountId, BodyId, FolderId, Period, Uid
+from mssmail.base.search import Flag
+from mssmail.store import folders
+from mssmail.store.interface import Row, Statement, Transaction, put
+from mssmail.store.schema import bodies, body_outbox, messages, periods, records, vanished, wraps
+
+Ranges = Sequence[tuple[int, int]]
+
+OUTBOX_GRACE_S = 60
+"""How long a body that lost its last message stays, so that a COPY or a FETCH under way can end."""
+
+_SEEN = Flag.SEEN.value
+_m = messages.c
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """A message about to stand in a folder."""
+
+    account_id: AccountId
+    body_id: BodyId
+    period: Period
+    arrived_at: int
+    internal_date: int
+    zone_minutes: int
+    size_octets: int
+    flags: int = 0
+    keywords: int = 0
+
+
+def _in_range() -> ColumnElement[bool]:
+    return and_(_m.folder_id == bindparam("folder"), _m.uid >= bindparam("low"), _m.uid <= bindparam("high"))
+
+
+_PUT = put(messages)
+_PUT_BODY = put(bodies)
+_PUT_RECORD = put(records)
+_PUT_WRAP = put(wraps, ignore_existing=True)
+_PUT_PERIOD = put(periods, ignore_existing=True)
+_PERIOD_OPEN = Statement(select(periods.c.state).where(periods.c.period == bindparam("period")))
+
+_VIEW = Statement(
+    select(_m.uid, _m.flags, _m.keywords, _m.modseq).where(_m.folder_id == bindparam("folder")).order_by(_m.uid)
+)
+_CHANGED = Statement(
+    select(_m.uid, _m.flags, _m.keywords, _m.modseq)
+    .where(_m.folder_id == bindparam("folder"), _m.modseq > bindparam("since"))
+    .order_by(_m.uid)
+)
+_VANISHED = Statement(
+    select(vanished.c.uid_low, vanished.c.uid_high)
+    .where(vanished.c.folder_id == bindparam("folder"), vanished.c.modseq > bindparam("since"))
+    .order_by(vanished.c.uid_low)
+)
+_FACTS = Statement(
+    select(_m.uid, _m.internal_date, _m.zone_minutes, _m.size_octets, _m.saved_at, _m.body_id, _m.period)
+    .where(_in_range())
+    .order_by(_m.uid)
+)
+_WITH_RECORD = Statement(
+    select(
+        _m.uid,
+        _m.internal_date,
+        _m.zone_minutes,
+        _m.size_octets,
+        _m.saved_at,
+        _m.body_id,
+        _m.period,
+        wraps.c.wrapped,
+        records.c.sealed,
+    )
+    .join(
+        wraps,
+        and_(wraps.c.body_id == _m.body_id, wraps.c.account_id == bindparam("account"), wraps.c.period == _m.period),
+    )
+    .join(records, records.c.body_id == _m.body_id)
+    .where(_in_range())
+    .order_by(_m.uid)
+)
+_BODY = Statement(
+    select(bodies.c.size_octets, bodies.c.place, bodies.c.lengths).where(bodies.c.body_id == bindparam("body"))
+)
+_BODY_DATA = Statement(
+    select(func.substr(bodies.c.data, bindparam("start"), bindparam("count"))).where(
+        bodies.c.body_id == bindparam("body")
+    )
+)
+_SUMS = Statement(
+    select(
+        func.count(),
+        func.coalesce(func.sum(literal_column("(messages.flags & 1) = 0")), 0),
+        func.coalesce(func.sum(_m.size_octets), 0),
+    )
+    .select_from(messages)
+    .where(_in_range())
+)
+_UIDS = Statement(select(_m.uid).where(_in_range()).order_by(_m.uid))
+
+_WITH_FLAG = Statement(select(_m.uid).where(_in_range(), _m.flags.bitwise_and(bindparam("bit")) != 0).order_by(_m.uid))
+
+
+def _touches(new_flags: ColumnElement[int], new_keywords: ColumnElement[int]) -> ColumnElement[bool]:
+    return or_(_m.flags != new_flags, _m.keywords != new_keywords)
+
+
+def _store_statement(*, replace: bool) -> Statement:
+    if replace:
+        new_flags: ColumnElement[int] = bindparam("flags_on")
+        new_keywords: ColumnElement[int] = bindparam("keywords_on")
+    else:
+        new_flags = _m.flags.bitwise_and(bindparam("flags_kept")).bitwise_or(bindparam("flags_on"))
+        new_keywords = _m.keywords.bitwise_and(bindparam("keywords_kept")).bitwise_or(bindparam("keywords_on"))
+    return Statement(
+        update(messages)
+        .where(_in_range(), _touches(new_flags, new_keywords), _m.modseq <= bindparam("unchanged_since"))
+        .values(flags=new_flags, keywords=new_keywords, modseq=bindparam("new_modseq"))
+    )
+
+
+_STORE = _store_statement(replace=False)
+_STORE_REPLACE = _store_statement(replace=True)
+_CHANGED_SINCE = Statement(select(_m.uid).where(_in_range(), _m.modseq > bindparam("since")).order_by(_m.uid))
+
+_COPY = Statement(
+    insert(messages).from_select(
+        [c.name for c in messages.columns],
+        select(
+            bindparam("target"),
+            (bindparam("first") + func.row_number().over(order_by=_m.uid) - 1),
+            _m.account_id,
+            _m.body_id,
+            _m.period,
+            _m.arrived_at,
+            bindparam("saved_at"),
+            _m.internal_date,
+            _m.zone_minutes,
+            _m.size_octets,
+            _m.flags,
+            _m.keywords,
+            bindparam("new_modseq"),
+        ).where(_in_range()),
+    )
+)
+_DELETE = Statement(delete(messages).where(_in_range()))
+_PUT_VANISHED = put(vanished)
+
+
+def _outbox(dialect: str) -> Any:
+    make = sqlite_insert if dialect == "sqlite" else pg_insert
+    clause = make(body_outbox).from_select(
+        ["body_id", "due_at"], select(_m.body_id, bindparam("due")).where(_in_range()).distinct()
+    )
+    return clause.on_conflict_do_update(index_elements=["body_id"], set_={"due_at": clause.excluded.due_at})
+
+
+_OUTBOX = Statement(_outbox)
+_ORPHAN_WRAPS = Statement(
+    delete(wraps).where(
+        wraps.c.body_id.in_(select(body_outbox.c.body_id).where(body_outbox.c.due_at == bindparam("due"))),
+        wraps.c.account_id == bindparam("account"),
+        not_(
+            exists().where(
+                and_(_m.body_id == wraps.c.body_id, _m.account_id == wraps.c.account_id, _m.period == wraps.c.period)
+            )
+        ),
+    )
+)
+
+
+# --- arriving ---
+
+
+def period_is_open(tx: Transaction, period: Period) -> bool:
+    """Whether wraps may still be made under the period; makes its row where it is new."""
+    row = tx.run(_PERIOD_OPEN, period=period).fetchone()
+    if row is None:
+        tx.run(_PUT_PERIOD, period=period, state="open", closed_at=None, gone_at=None, erased=0)
+        return True
+    return bool(row[0] == "open")
+
+
+def add_body(
+    tx: Transaction,
+    body: BodyId,
+    *,
+    size_octets: int,
+    lengths: bytes,
+    data: bytes | None,
+    record: bytes,
+    at: int,
+) -> None:
+    """A sealed body with its sealed record; `data` is None where the body store has it."""
+    tx.run(
+        _PUT_BODY,
+        body_id=body,
+        size_octets=size_octets,
+        created_at=at,
+        place=int(data is None),
+        lengths=lengths,
+        data=data,
+    )
+    tx.run(_PUT_RECORD, body_id=body, sealed=record)
+
+
+def add_wrap(tx: Transaction, account: AccountId, body: BodyId, period: Period, wrapped: bytes) -> None:
+    tx.run(_PUT_WRAP, body_id=body, account_id=account, period=period, wrapped=wrapped)
+
+
+def add(tx: Transaction, folder: FolderId, message: NewMessage, modseq: int, saved_at: int) -> Uid | None:
+    """Put a message into a folder; its UID, or None where the folder is gone."""
+    uid = folders.count(
+        tx,
+        folder,
+        modseq,
+        uids=1,
+        messages=1,
+        unseen=int(not message.flags & _SEEN),
+        octets=message.size_octets,
+    )
+    if uid is not None:
+        tx.run(
+            _PUT,
+            folder_id=folder,
+            uid=uid,
+            account_id=message.account_id,
+            body_id=message.body_id,
+            period=message.period,
+            arrived_at=message.arrived_at,
+            saved_at=saved_at,
+            internal_date=message.internal_date,
+            zone_minutes=message.zone_minutes,
+            size_octets=message.size_octets,
+            flags=message.flags,
+            keywords=message.keywords,
+            modseq=modseq,
+        )
+    return uid
+
+
+# --- reading ---
+
+
+def view(tx: Transaction, folder: FolderId) -> list[Row]:
+    """(uid, flags, keywords, modseq) of every message, by UID."""
+    return tx.run(_VIEW, folder=folder).fetchall()
+
+
+def changed(tx: Transaction, folder: FolderId, since: int) -> list[Row]:
+    """The same, of messages new or changed after a mod-sequence."""
+    return tx.run(_CHANGED, folder=folder, since=since).fetchall()
+
+
+def vanished_since(tx: Transaction, folder: FolderId, since: int) -> list[tuple[int, int]]:
+    """UID ranges expunged after a mod-sequence."""
+    return [(row[0], row[1]) for row in tx.run(_VANISHED, folder=folder, since=since).fetchall()]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What stands in clear beside a message."""
+
+    uid: Uid
+    internal_date: int
+    zone_minutes: int
+    size_octets: int
+    saved_at: int
+    body_id: BodyId
+    period: Period
+
+
+@dataclass(frozen=True, slots=True)
+class SealedMessage:
+    """A message's facts with its wrapped key and sealed record."""
+
+    facts: Facts
+    wrapped: bytes
+    record: bytes
+
+
+def facts(tx: Transaction, folder: FolderId, ranges: Ranges) -> list[Facts]:
+    return [Facts(*row) for low, high in ranges for row in tx.run(_FACTS, folder=folder, low=low, high=high).fetchall()]
+
+
+def sealed(tx: Transaction, folder: FolderId, account: AccountId, ranges: Ranges) -> list[SealedMessage]:
+    """Messages with their records, by UID. A UID whose message is gone is left out."""
+    return [
+        SealedMessage(Facts(*row[:7]), row[7], row[8])
+        for low, high in ranges
+        for row in tx.run(_WITH_RECORD, folder=folder, account=account, low=low, high=high).fetchall()
+    ]
+
+
+def body(tx: Transaction, body_id: BodyId) -> tuple[int, bool, bytes] | None:
+    """A body's size, whether it is inline, and the lengths of its sealed chunks; None where it is gone."""
+    row = tx.run(_BODY, body=body_id).fetchone()
+    return None if row is None else (row[0], row[1] == 0, row[2])
+
+
+def body_data(tx: Transaction, body_id: BodyId, start: int, count: int) -> bytes | None:
+    """Octets of an inline body's sealed chunks."""
+    row = tx.run(_BODY_DATA, body=body_id, start=start + 1, count=count).fetchone()
+    return None if row is None else row[0]
+
+
+# --- changing ---
+
+
+def _sums(tx: Transaction, folder: FolderId, ranges: Ranges) -> tuple[int, int, int]:
+    """Messages, unseen ones, and octets in those ranges."""
+    count = unseen = octets = 0
+    for low, high in ranges:
+        row = tx.run(_SUMS, folder=folder, low=low, high=high).fetchone()
+        assert row is not None
+        count, unseen, octets = count + row[0], unseen + row[1], octets + row[2]
+    return count, unseen, octets
+
+
+@dataclass(frozen=True, slots=True)
+class FlagChange:
+    """What STORE does: bits to set and to clear, or with `replace` exactly those set."""
+
+    flags_on: int = 0
+    flags_off: int = 0
+    keywords_on: int = 0
+    keywords_off: int = 0
+    replace: bool = False
+
+    @property
+    def may_touch_seen(self) -> bool:
+        return self.replace or bool((self.flags_on | self.flags_off) & _SEEN)
+
+
+_ALWAYS = (1 << 63) - 1
+
+
+def store_flags(
+    tx: Transaction, folder: FolderId, ranges: Ranges, change: FlagChange, modseq: int, unchanged_since: int = _ALWAYS
+) -> tuple[int, list[int]]:
+    """Change flags; how many rows changed, and the UIDs left alone because they changed after `unchanged_since`."""
+    before = _sums(tx, folder, ranges)[1] if change.may_touch_seen else 0
+    failed: list[int] = []
+    if unchanged_since != _ALWAYS:
+        for low, high in ranges:
+            cursor = tx.run(_CHANGED_SINCE, folder=folder, low=low, high=high, since=unchanged_since)
+            failed += [row[0] for row in cursor.fetchall()]
+    common: dict[str, int | bytes | str | None] = {
+        "folder": folder,
+        "flags_on": change.flags_on,
+        "flags_kept": ~change.flags_off,
+        "keywords_on": change.keywords_on,
+        "keywords_kept": ~change.keywords_off,
+        "unchanged_since": unchanged_since,
+        "new_modseq": modseq,
+    }
+    statement = _STORE_REPLACE if change.replace else _STORE
+    changed_rows = tx.run_many(statement, [common | {"low": low, "high": high} for low, high in ranges]).rowcount
+    after = _sums(tx, folder, ranges)[1] if change.may_touch_seen else 0
+    if changed_rows:
+        folders.count(tx, folder, modseq, messages=0, unseen=after - before, octets=0)
+    return changed_rows, failed
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """What COPY and MOVE did: source UIDs in order, the first of as many new ones, and the octets taken."""
+
+    source: list[int]
+    first: Uid
+    octets: int
+
+
+def copy(
+    tx: Transaction, source: FolderId, ranges: Ranges, target: FolderId, modseq: int, saved_at: int
+) -> Copied | None:
+    """Copy messages inside an account, wraps as they are; None where the target is gone."""
+    uids = _uids(tx, source, ranges)
+    _, unseen, octets = _sums(tx, source, ranges)
+    first = folders.count(tx, target, modseq, uids=len(uids), messages=len(uids), unseen=unseen, octets=octets)
+    if first is None:
+        return None
+    at: int = first
+    for low, high in ranges:
+        at += tx.run(
+            _COPY,
+            target=target,
+            first=at,
+            saved_at=saved_at,
+            new_modseq=modseq,
+            folder=source,
+            low=low,
+            high=high,
+        ).rowcount
+    return Copied(uids, first, octets)
+
+
+def _uids(tx: Transaction, folder: FolderId, ranges: Ranges) -> list[int]:
+    return [row[0] for low, high in ranges for row in tx.run(_UIDS, folder=folder, low=low, high=high).fetchall()]
+
+
+def with_flag(tx: Transaction, folder: FolderId, ranges: Ranges, bit: int) -> list[int]:
+    """UIDs in those ranges that carry a flag now."""
+    return [
+        row[0]
+        for low, high in ranges
+        for row in tx.run(_WITH_FLAG, folder=folder, low=low, high=high, bit=bit).fetchall()
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """What an expunge took away."""
+
+    uids: list[int]
+    octets: int
+
+
+def remove(
+    tx: Transaction,
+    folder: FolderId,
+    account: AccountId,
+    ranges: Ranges,
+    modseq: int,
+    *,
+    keep_wraps: bool = False,
+    grace_s: int = OUTBOX_GRACE_S,
+) -> Removed:
+    """Take messages out of a folder for good: rows, wraps that nothing else in the account needs; bodies after a grace.
+
+    `keep_wraps` for MOVE, where the copies made in the same transaction need them.
+    """
+    uids = _uids(tx, folder, ranges)
+    if not uids:
+        return Removed([], 0)
+    _, unseen, octets = _sums(tx, folder, ranges)
+    due = int(tx.now) + grace_s
+    for low, high in ranges:
+        if not keep_wraps:
+            tx.run(_OUTBOX, due=due, folder=folder, low=low, high=high)
+        tx.run(_DELETE, folder=folder, low=low, high=high)
+    if not keep_wraps:
+        tx.run(_ORPHAN_WRAPS, due=due, account=account)
+    tx.run_many(
+        _PUT_VANISHED,
+        [{"folder_id": folder, "modseq": modseq, "uid_low": low, "uid_high": high} for low, high in ranges_of(uids)],
+    )
+    folders.count(tx, folder, modseq, messages=-len(uids), unseen=-unseen, octets=-octets)
+    return Removed(uids, octets)
+
+
+def ranges_of(numbers: Iterable[int]) -> list[tuple[int, int]]:
+    """Ascending numbers as inclusive ranges."""
+    out: list[tuple[int, int]] = []
+    low = high = -2
+    for number in numbers:
+        if number == high + 1:
+            high = number
+            continue
+        if low >= 0:
+            out.append((low, high))
+        low = high = number
+    if low >= 0:
+        out.append((low, high))
+    return out

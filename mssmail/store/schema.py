@@ -1,0 +1,260 @@
+"""The tables of the mail's database. FINAL: later versions add tables and columns, they don't change these.
+
+In clear: ids, UIDs, system flags, keyword numbers, sizes, dates, mod-sequences. Everything else is sealed by `crypto`
+before it comes here, or stands as a keyed digest. Times are whole seconds of the Unix epoch unless named `_ms`.
+"""
+
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, SmallInteger, String, Table
+
+SCHEMA_VERSION = 1
+
+metadata = MetaData()
+
+
+def _table(name: str, *items: Column[int] | Column[bytes] | Column[str] | Index) -> Table:
+    return Table(name, metadata, *items)
+
+
+def _rowless(name: str, *items: Column[int] | Column[bytes] | Column[str] | Index) -> Table:
+    """A table that is its own primary index; for narrow rows only."""
+    return Table(name, metadata, *items, sqlite_with_rowid=False)
+
+
+def _id(name: str) -> Column[int]:
+    return Column(name, BigInteger, primary_key=True, autoincrement=False)
+
+
+def _int(name: str, default: int | None = None) -> Column[int]:
+    return Column(name, BigInteger, nullable=False, server_default=None if default is None else str(default))
+
+
+def _maybe(name: str) -> Column[int]:
+    return Column(name, BigInteger)
+
+
+def _blob(name: str) -> Column[bytes]:
+    return Column(name, LargeBinary, nullable=False)
+
+
+counters = _rowless(
+    "counters",
+    # Highest numbers given out: account, folder, chain. Rows, so that no number is ever given twice.
+    Column("name", String(32), primary_key=True),
+    _int("value"),
+)
+
+accounts = _table(
+    "accounts",
+    _id("account_id"),
+    Column("kind", String(3), nullable=False),  # PER, ORG, APP
+    Column("state", String(12), nullable=False),  # open, suspended, closed
+    _blob("address_digest"),
+    _blob("holder_digest"),
+    _blob("subject_digest"),  # APP and ORG: of the certificate's (OU, CN); PER: of the national id (its CN)
+    _blob("sealed"),  # address, holder, name, … under the system key
+    Column("secrets", LargeBinary),  # password hash, code secret, recovery codes, sealed; NULL where certificates only
+    _int("last_step", 0),  # of the last accepted one-time code
+    _int("epoch", 0),  # raised by suspension, password change, closing: open sessions end
+    _int("modseq", 1),
+    _int("used_octets", 0),
+    _int("quota_octets"),
+    _maybe("term_s"),  # the account's own retention term; NULL: the default
+    _int("inbox_id"),
+    _int("keywords", 0),  # how many keyword numbers are taken
+    _int("created_at"),
+    _maybe("signed_in_at"),
+    Index("accounts_address", "address_digest", unique=True),
+    Index("accounts_holder", "holder_digest"),
+    Index("accounts_subject", "subject_digest"),
+)
+
+delegations = _rowless(
+    "delegations",
+    _id("account_id"),
+    _id("delegate_id"),
+    _int("created_at"),
+)
+
+folders = _table(
+    "folders",
+    _id("folder_id"),
+    _int("account_id"),
+    _blob("name_digest"),
+    _blob("sealed_name"),
+    Column("role", String(12)),  # special use (RFC 6154) without its backslash, in lower case
+    _int("uid_validity"),
+    _int("uid_next", 1),
+    _int("modseq", 1),  # of the latest change in this folder
+    _int("vanished_floor", 0),  # vanished rows at or below this mod-sequence may be gone
+    _int("recent_uid", 1),  # UIDs from here on haven't been \Recent to anyone
+    _int("messages", 0),
+    _int("unseen", 0),
+    _int("octets", 0),
+    _int("created_at"),
+    Index("folders_name", "account_id", "name_digest", unique=True),
+)
+
+subscriptions = _rowless(
+    "subscriptions",
+    _id("account_id"),
+    Column("name_digest", LargeBinary, primary_key=True),
+    _blob("sealed_name"),
+)
+
+keywords = _rowless(
+    "keywords",
+    _id("account_id"),
+    _id("number"),  # 0 to 62: the bit in messages.keywords
+    _blob("sealed_name"),
+)
+
+messages = _rowless(
+    "messages",
+    _id("folder_id"),
+    _id("uid"),
+    _int("account_id"),
+    _int("body_id"),
+    _int("period"),  # its end; the message goes then
+    _int("arrived_at"),  # when the store took it; COPY and MOVE keep it
+    _int("saved_at"),  # when it came into this folder (RFC 8514)
+    _int("internal_date"),
+    Column("zone_minutes", SmallInteger, nullable=False),  # of INTERNALDATE
+    _int("size_octets"),
+    _int("flags"),  # bits of base.search.Flag
+    _int("keywords"),  # bits by keyword number
+    _int("modseq"),
+    Index("messages_modseq", "folder_id", "modseq"),
+    Index("messages_body", "body_id"),
+    Index("messages_period", "period"),
+)
+
+vanished = _rowless(
+    "vanished",
+    _id("folder_id"),
+    _id("modseq"),
+    _id("uid_low"),
+    _int("uid_high"),
+)
+
+bodies = _table(
+    "bodies",
+    _id("body_id"),
+    _int("size_octets"),
+    _int("created_at"),
+    _int("place"),  # 0 inline, 1 in the body store
+    _blob("lengths"),  # of the sealed chunks: little-endian 32-bit
+    Column("data", LargeBinary),  # the sealed chunks end to end, where inline
+)
+
+records = _table("records", _id("body_id"), _blob("sealed"))
+
+wraps = _rowless(
+    "wraps",
+    _id("body_id"),
+    _id("account_id"),
+    _id("period"),
+    _blob("wrapped"),
+    Index("wraps_period", "period"),
+    Index("wraps_account", "account_id"),
+)
+
+body_outbox = _rowless(
+    # Bodies that may have lost their last wrap: looked at after a grace, and removed once nothing holds them.
+    "body_outbox",
+    _id("body_id"),
+    _int("due_at"),
+    Index("body_outbox_due", "due_at"),
+)
+
+periods = _rowless(
+    "periods",
+    _id("period"),
+    Column("state", String(8), nullable=False),  # open, closed, emptied, gone
+    _maybe("closed_at"),
+    _maybe("gone_at"),
+    _int("erased", 0),  # messages erased so far
+)
+
+replays = _rowless(
+    # Submissions whose 250 may not have been read: a repeat of an armed one is answered, not stored.
+    "replays",
+    Column("digest", LargeBinary, primary_key=True),
+    _int("slot"),  # the worker that holds the connection
+    _int("armed"),
+    _int("at"),
+    Column("queue_id", String(24), nullable=False),
+    Index("replays_at", "at"),
+)
+
+grants = _rowless(
+    "grants",
+    _id("grant_id"),
+    _int("account_id"),
+    Column("client", LargeBinary, nullable=False),  # digest of the client's address
+    _int("opened_at"),
+    _int("ends_at"),
+    _int("step"),  # of the code that opened or joined it
+    Index("grants_account", "account_id", "client"),
+)
+
+failures = _rowless(
+    "failures",
+    Column("subject", LargeBinary, primary_key=True),  # digest of an address or an account
+    Column("sealed", LargeBinary),  # what it is, for `ban list`, under the system key
+    _int("count"),
+    _int("last_at"),
+    _int("until"),
+)
+
+leases = _rowless(
+    "leases",
+    Column("name", String(32), primary_key=True),
+    Column("holder", String(64), nullable=False),
+    _int("fence"),
+    _int("until_ms"),
+)
+
+notices = _table(
+    # From processes that share no wake-up socket with the workers: polled twice a second.
+    "notices",
+    Column("notice_id", Integer, primary_key=True, autoincrement=True),
+    _int("at"),
+    _int("account_id"),  # 0 for all
+    Column("kind", String(16), nullable=False),
+)
+
+chains = _rowless(
+    "chains",
+    _id("chain_id"),
+    _int("slot"),
+    _int("started_at"),
+    _int("batch"),  # of the lane's last commit, by which an unknown COMMIT is looked up
+    _int("count"),
+    _blob("head"),
+    _int("cut"),  # events up to this sequence were cut at the end of their term
+    _blob("cut_head"),
+)
+
+events = _rowless(
+    "events",
+    _id("chain_id"),
+    _id("sequence"),
+    _int("at_ms"),
+    Column("kind", SmallInteger, nullable=False),
+    _int("account_id"),
+    Column("subject", LargeBinary),  # digest of the address it is about, for look-up
+    _blob("sealed"),
+    _blob("hash"),
+    Index("events_at", "at_ms"),
+    Index("events_account", "account_id", "at_ms"),
+)
+
+checkpoints = _table(
+    "checkpoints",
+    _id("number"),
+    _int("at_ms"),
+    _blob("statement"),
+    _blob("signature"),
+)
+
+meta = _rowless("meta", Column("name", String(32), primary_key=True), Column("value", String(255), nullable=False))
