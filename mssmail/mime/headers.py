@@ -115,12 +115,16 @@ def header_fields(block: bytes, names: Iterable[bytes], *, exclude: bool) -> byt
     RFC 3501 §6.4.5: names match without case, but otherwise exactly; the blank line is always included, except for a
     message that has none.
     """
+    # Listings ask for this of every message: the tiles are read without making a Field of each.
     wanted = {name.lower() for name in names}
-    kept, end = [], 0
-    for field in fields(block):
-        end = field.end
-        if (field.name.lower() in wanted) != exclude:
-            kept.append(field.raw)
+    kept: list[bytes] = []
+    end = 0
+    for name, colon, value in _tiles(block):
+        if not colon and (value in _BLANK or not value):
+            break
+        end += len(name) + len(colon) + len(value)
+        if (name.lower() in wanted) != exclude:
+            kept += (name, colon, value)
     kept.append(block[end:])
     return b"".join(kept)
 
