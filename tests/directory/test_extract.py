@@ -190,7 +190,7 @@ def test_box_lines(box_header: str, box: Line, write: Write, line: dict[str, str
 def test_columns_that_only_adorn_may_be_missing(box_header: str, box: Line, write: Write, missing: str) -> None:
     """An extract without the structures' or services' names still says whose the boxes are."""
     place = box_header.split("|").index(missing)
-    line = box("u@h.fr", "", "ORG", "1750000001", "1", "Hôpital", "Urgences")
+    line = box("u@h.fr", "", "ORG", "1750000001", "1", "Hôpital", "Urgences") + "Enseigne"
     lines = ["|".join(v for n, v in enumerate(text.split("|")) if n != place) for text in (box_header, line)]
     service = "" if missing.startswith("Service") else "Urgences"
     assert read(write("b.txt", lines)) == ([("u@h.fr", "ORG", "", "1750000001", "u@h.fr", service)], {})
