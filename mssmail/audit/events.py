@@ -64,6 +64,7 @@ class Kind(IntEnum):
     DELEGATED = 76
     UNDELEGATED = 77
     GRANTS_ENDED = 78
+    QUOTA_SET = 79
 
     TRAIL_READ = 80
     TRAIL_EXPORTED = 81

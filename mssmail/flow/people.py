@@ -1,0 +1,289 @@
+"""Administration of accounts: showing, suspending, closing, passwords and codes, delegations, quotas.
+
+Each act is in the trail with who did it, and tells the workers in its own transaction, so that sessions whose right has
+ended are over within a second. An administrator never sees a password, a message or a folder's name.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from mssmail.audit.events import Event, Kind, Value
+from mssmail.base.address import Address
+from mssmail.base.ids import AccountId
+from mssmail.base.principal import BoxKind
+from mssmail.base.refusal import Reason, Refusal
+from mssmail.base.saslprep import saslprep
+from mssmail.base.secret import Secret
+from mssmail.flow.enrol import Created, Enrolment, NewAccount, OnProgress, check_password
+from mssmail.flow.house import House
+from mssmail.flow.standing import Standing
+from mssmail.identity import otp, passwords
+from mssmail.identity.credentials import Dossier, Secrets
+from mssmail.identity.passwords import Passwords
+from mssmail.store import accounts, grants, replays
+from mssmail.store.accounts import AccountRow, State
+from mssmail.store.interface import Transaction
+
+__all__ = ["AccountView", "Created", "NewAccount", "NewCode", "People", "generate_password"]
+
+_PAGE: Final = 500
+
+Act = Callable[[Transaction, AccountRow], dict[str, Value]]
+"""Changes an account's rows and tells what the trail should hold of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountView:
+    """An account as an administrator sees it."""
+
+    account: AccountId
+    address: Address
+    kind: BoxKind
+    state: str
+    """`open`, `suspended` or `closed`."""
+    struck_off: bool | None
+    """Whether the newest extract lacks the holder; None while no directory can be read."""
+    holder: str
+    name: str
+    profession: str
+    common_name: str
+    has_password: bool
+    has_code: bool
+    used_octets: int
+    quota_octets: int
+    created_at: int
+    signed_in_at: int | None
+    delegates: tuple[Address, ...] = ()
+    """Who may open it beside its holder; only `show` looks."""
+    delegated: tuple[Address, ...] = ()
+    """What its holder may open beside it; only `show` looks."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewCode:
+    """A code's new secret, to be shown once."""
+
+    totp_secret: Secret
+    provisioning_uri: Secret
+
+
+def generate_password() -> Secret:
+    """A random password that passes the rule on strength."""
+    return Secret(passwords.generate())
+
+
+class People:
+    """The use-cases of administration. Each raises Refusal(ACCOUNT_MISSING) for an address without an account."""
+
+    def __init__(self, house: House, standing: Standing, administrator: str) -> None:
+        """`administrator`: the operating system's name of whoever does it, for the trail."""
+        self._house = house
+        self._standing = standing
+        self._administrator = administrator
+        self._enrolment = Enrolment(house, standing, administrator)
+        self._passwords = Passwords(house.settings.auth)
+
+    async def create(self, new: NewAccount) -> Created:
+        """See `Enrolment.create`."""
+        return await self._enrolment.create(new)
+
+    async def create_many(
+        self, new: list[NewAccount], on_progress: OnProgress = lambda made, total: None
+    ) -> list[Created]:
+        """See `Enrolment.create_many`."""
+        return await self._enrolment.create_many(new, on_progress)
+
+    # --- looking ---
+
+    async def all(self) -> AsyncIterator[AccountView]:
+        """Every account, closed ones too, oldest first, in pages of one snapshot each."""
+        after = 0
+        while True:
+            rows = await self._house.read.run(lambda tx, after=after: accounts.page(tx, after, _PAGE))  # type: ignore[misc]
+            for row in rows:
+                yield self._view(row)
+            if len(rows) < _PAGE:
+                return
+            after = rows[-1].account_id
+
+    async def show(self, address: Address) -> AccountView:
+        """One account with its delegations."""
+
+        def read(tx: Transaction) -> AccountView:
+            row = self._find(tx, address)
+            delegates = [accounts.by_id(tx, a) for a in accounts.delegates(tx, row.account_id)]
+            delegated = [accounts.by_id(tx, a) for a in accounts.delegated_to(tx, row.account_id)]
+            return replace(
+                self._view(row),
+                delegates=tuple(self._dossier(other).address for other in delegates),
+                delegated=tuple(self._dossier(other).address for other in delegated),
+            )
+
+        return await self._house.read.run(read)
+
+    def _view(self, row: AccountRow) -> AccountView:
+        dossier = self._dossier(row)
+        secrets = None
+        if row.secrets is not None:
+            secrets = self._standing.credentials.secrets(row.account_id, row.secrets)
+        try:
+            struck_off: bool | None = self._standing.struck_off(dossier)
+        except Refusal:
+            struck_off = None
+        return AccountView(
+            row.account_id,
+            dossier.address,
+            dossier.kind,
+            row.state.value,
+            struck_off,
+            dossier.holder,
+            dossier.name,
+            dossier.profession,
+            dossier.common_name,
+            secrets is not None and bool(secrets.password_hash),
+            secrets is not None and bool(secrets.totp_secret),
+            row.used_octets,
+            row.quota_octets,
+            row.created_at,
+            row.signed_in_at,
+        )
+
+    # --- state ---
+
+    async def suspend(self, address: Address) -> None:
+        """Stop sign-in and reception; sessions and grants end, mail and password stay."""
+
+        def act(tx: Transaction, row: AccountRow) -> dict[str, Value]:
+            accounts.set_state(tx, row.account_id, State.SUSPENDED)
+            return {"grants": grants.end_all(tx, row.account_id)}
+
+        await self._act(address, Kind.ACCOUNT_SUSPENDED, act)
+
+    async def resume(self, address: Address) -> None:
+        """Undo a suspension. Who was struck off meanwhile stays out."""
+
+        def act(tx: Transaction, row: AccountRow) -> dict[str, Value]:
+            accounts.set_state(tx, row.account_id, State.OPEN)
+            return {}
+
+        await self._act(address, Kind.ACCOUNT_RESUMED, act)
+
+    async def close(self, address: Address) -> None:
+        """Close for good: sessions and grants end, password and code are forgotten, the address is never given again.
+
+        The mail stays sealed until its term.
+        """
+
+        def act(tx: Transaction, row: AccountRow) -> dict[str, Value]:
+            accounts.set_state(tx, row.account_id, State.CLOSED)
+            accounts.set_secrets(tx, row.account_id, None, end_sessions=True)
+            return {"grants": grants.end_all(tx, row.account_id)}
+
+        await self._act(address, Kind.ACCOUNT_CLOSED, act)
+
+    # --- secrets ---
+
+    async def set_password(self, address: Address, password: Secret) -> None:
+        """Set a password; sessions and grants end. Raises Refusal(WEAK_PASSWORD, MECHANISM).
+
+        An account that has no code yet can't use it before `new_code`.
+        """
+        row = await self._house.read.run(lambda tx: self._find(tx, address))
+        check_password(BoxKind(row.kind), self._dossier(row).address, password)
+        prepared = saslprep(password.reveal())
+        assert prepared is not None
+        loop = asyncio.get_running_loop()
+        hashed = await loop.run_in_executor(self._house.password_work, self._passwords.hash, prepared)
+        await self._act(
+            address,
+            Kind.PASSWORD_SET,
+            lambda tx, row: self._put_secrets(tx, row, lambda s: replace(s, password_hash=hashed)),
+        )
+
+    async def new_code(self, address: Address) -> NewCode:
+        """Give a new secret for codes; the old one, sessions and grants end. Raises Refusal(MECHANISM)."""
+        secret = otp.new_secret()
+
+        def act(tx: Transaction, row: AccountRow) -> dict[str, Value]:
+            if row.kind != BoxKind.PER.value:
+                raise Refusal(Reason.MECHANISM, f"a box of kind {row.kind} has no code")
+            return self._put_secrets(tx, row, lambda s: replace(s, totp_secret=secret, recovery=()))
+
+        await self._act(address, Kind.CODE_SET, act)
+        return NewCode(Secret(secret), Secret(otp.provisioning_uri(secret, str(address))))
+
+    def _put_secrets(self, tx: Transaction, row: AccountRow, change: Callable[[Secrets], Secrets]) -> dict[str, Value]:
+        """Change what the row holds now, not what was read earlier."""
+        credentials = self._standing.credentials
+        old = Secrets("", "") if row.secrets is None else credentials.secrets(row.account_id, row.secrets)
+        sealed = credentials.seal_secrets(row.account_id, change(old))
+        accounts.set_secrets(tx, row.account_id, sealed, end_sessions=True)
+        return {"grants": grants.end_all(tx, row.account_id)}
+
+    async def end_grants(self, address: Address) -> None:
+        """Ask for a new code everywhere at the next sign-in; open sessions stay."""
+        await self._act(address, Kind.GRANTS_ENDED, lambda tx, row: {"grants": grants.end_all(tx, row.account_id)})
+
+    # --- delegation, quota ---
+
+    async def delegate(self, box: Address, to: Address) -> None:
+        """Let a professional open somebody's or a structure's box. Raises Refusal(MECHANISM) for other kinds."""
+
+        def act(tx: Transaction, row: AccountRow) -> dict[str, Value]:
+            other = self._find(tx, to)
+            if row.kind not in (BoxKind.PER.value, BoxKind.ORG.value) or other.kind != BoxKind.PER.value:
+                raise Refusal(Reason.MECHANISM, f"{row.kind} can't be delegated to {other.kind}")
+            if row.account_id == other.account_id:
+                raise Refusal(Reason.MECHANISM, "one's own box")
+            accounts.delegate(tx, row.account_id, other.account_id, int(tx.now))
+            return {"delegate": other.account_id}
+
+        await self._act(box, Kind.DELEGATED, act)
+
+    async def undelegate(self, box: Address, to: Address) -> None:
+        """Take a delegation back. The box's sessions end, its holder's too, which open again.
+
+        Raises Refusal(NOT_DELEGATED) where there was none.
+        """
+
+        def act(tx: Transaction, row: AccountRow) -> dict[str, Value]:
+            other = self._find(tx, to, closed=True)
+            if not accounts.undelegate(tx, row.account_id, other.account_id):
+                raise Refusal(Reason.NOT_DELEGATED, "there was no such delegation")
+            accounts.set_state(tx, row.account_id, row.state)  # raises the epoch
+            return {"delegate": other.account_id}
+
+        await self._act(box, Kind.UNDELEGATED, act)
+
+    async def set_quota(self, address: Address, octets: int) -> None:
+        """What is there already stays, and counts."""
+
+        def act(tx: Transaction, row: AccountRow) -> dict[str, Value]:
+            accounts.set_quota(tx, row.account_id, octets)
+            return {"octets": octets, "before": row.quota_octets}
+
+        await self._act(address, Kind.QUOTA_SET, act)
+
+    # --- what all acts share ---
+
+    def _find(self, tx: Transaction, address: Address, *, closed: bool = False) -> AccountRow:
+        row = accounts.by_address(tx, self._standing.credentials.address_digest(address))
+        if row is None or (row.state is State.CLOSED and not closed):
+            raise Refusal(Reason.ACCOUNT_MISSING, "closed" if row is not None else "no account of that address")
+        return row
+
+    def _dossier(self, row: AccountRow) -> Dossier:
+        return self._standing.credentials.dossier(row.account_id, row.sealed)
+
+    async def _act(self, address: Address, kind: Kind, act: Act) -> None:
+        def write(tx: Transaction) -> None:
+            row = self._find(tx, address)
+            details = act(tx, row)
+            replays.notify(tx, row.account_id, "session")
+            tx.trail(
+                Event(kind, row.account_id, str(address), details={"administrator": self._administrator, **details})
+            )
+
+        await self._house.write.run(write)
