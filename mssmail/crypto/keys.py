@@ -62,14 +62,14 @@ class KeyRing:
 
     def prepare(self, period: Period) -> None:
         """Make sure that the period's key is on disk, before any row wrapped under it commits. Raises KeyDestroyed."""
-        if period not in self._periods:
-            self._period(period)
+        self._period(period)
 
     def _period(self, period: Period) -> bytes:
-        key = self._periods.get(period)
+        ended = self._ended(period)
+        key = None if ended else self._periods.get(period)
         if key is None:
             key = self.store.obtain(KeyKind.PERIOD, period)
-            if not self._ended(period):
+            if not ended:
                 if len(self._periods) > 512:
                     self.forget_ended()
                 self._periods[period] = key

@@ -1,0 +1,128 @@
+"""Open sessions: who is in, and whose right to be in has ended.
+
+A suspension, a closed account, a new password (the account's epoch rises), a strike-off (a new directory) and a revoked
+certificate end a session. Notices in the database tell which accounts to look at, within a second; everything is
+looked at when the directory or a revocation list changed, and once in a while in case a notice was lost.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from mssmail.audit.events import Event, Kind
+from mssmail.base.ids import AccountId
+from mssmail.base.principal import Principal
+from mssmail.base.refusal import Reason
+from mssmail.flow.house import House
+from mssmail.flow.standing import Standing
+from mssmail.metrics.registry import counter
+from mssmail.store import accounts, replays
+from mssmail.store.interface import Transaction
+
+End = Callable[[Reason], None]
+
+LOOK_AT_ALL_S = 30.0
+POLL_S = 0.5
+
+_ended = counter("mssmail_sessions_ended_total", "Sessions ended because the right to them had.", labels=("reason",))
+_log = structlog.get_logger("mssmail.sessions")
+
+
+@dataclass(slots=True, eq=False)
+class Session:
+    """One signed-in connection. `leave` when it closes."""
+
+    principal: Principal
+    end: End
+    _sessions: "Sessions" = field(repr=False)
+
+    def leave(self) -> None:
+        self._sessions.forget(self)
+
+
+class Sessions:
+    """The signed-in connections of this worker. All methods on the loop."""
+
+    def __init__(self, house: House, standing: Standing) -> None:
+        self._house = house
+        self._standing = standing
+        self._by_account: dict[int, set[Session]] = {}
+        self._notice = 0
+        self._all_at = 0.0
+
+    def enter(self, principal: Principal, end: End) -> Session:
+        """Register a connection; `end` is called, once, when its right to be open has ended."""
+        session = Session(principal, end, self)
+        for account in {principal.account, principal.person}:
+            self._by_account.setdefault(account, set()).add(session)
+        return session
+
+    def count_of(self, account: AccountId) -> int:
+        return len(self._by_account.get(account, ()))
+
+    def forget(self, session: Session) -> None:
+        for account in {session.principal.account, session.principal.person}:
+            sessions = self._by_account.get(account)
+            if sessions is not None:
+                sessions.discard(session)
+                if not sessions:
+                    del self._by_account[account]
+
+    async def start(self) -> None:
+        """Begin with the notices that come from now on."""
+        self._notice = await self._house.read.run(replays.last_notice)
+        self._all_at = self._house.clock.monotonic()
+
+    async def look(self) -> None:
+        """Look at what notices, a new directory or new revocation lists call for. Call it every `POLL_S`."""
+        after = self._notice
+        notices = await self._house.read.run(lambda tx: replays.notices_after(tx, after))
+        whole = self._standing.reload_if_changed()
+        now = self._house.clock.monotonic()
+        if now - self._all_at >= LOOK_AT_ALL_S:
+            whole = True
+        touched: set[int] = set()
+        for number, account, kind in notices:
+            self._notice = number
+            if kind == "mail":
+                self._house.changes.tell({account: 0})
+            else:
+                touched.add(account)
+                self._house.keys.forget_account(AccountId(account))
+        if whole or 0 in touched:
+            self._all_at = now
+            await self._judge(set(self._by_account))
+        elif touched:
+            await self._judge(touched & set(self._by_account))
+
+    async def _judge(self, touched: set[int]) -> None:
+        """End the sessions of those accounts whose right has ended."""
+        sessions = {session for account in touched for session in self._by_account.get(account, ())}
+        if not sessions:
+            return
+        numbers = {n for s in sessions for n in (s.principal.account, s.principal.person)}
+
+        def read(tx: Transaction) -> dict[int, tuple[int, accounts.State, bytes, str] | None]:
+            return {n: accounts.standing(tx, AccountId(n)) for n in numbers}
+
+        found = await self._house.read.run(read)
+        for session in sessions:
+            reason = self._standing.reason_to_end(session.principal, found)
+            if reason is not None:
+                await self._end(session, reason)
+
+    async def _end(self, session: Session, reason: Reason) -> None:
+        self.forget(session)
+        _ended.labels(reason=reason.value).inc()
+        principal = session.principal
+        session.end(reason)
+        event = Event(
+            Kind.SESSION_ENDED,
+            principal.account,
+            str(principal.address),
+            reason.value,
+            {"protocol": principal.protocol, "person": principal.person},
+        )
+        await self._house.write.run(lambda tx: tx.trail(event))
+        _log.info("session ended", account=principal.account, reason=reason.value)
