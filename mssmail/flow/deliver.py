@@ -54,11 +54,10 @@ async def deliver(
 
     def work(tx: Transaction) -> str | None:
         if replay is not None:
-            earlier = replays.seen(tx, replay.digest)
+            earlier = replays.remember(tx, replay.digest, house.slot, replay.queue_id)
             if earlier is not None:
                 tx.trail(Event(Kind.SUBMISSION_REPEATED, submitted.account, details={"id": earlier}))
                 return earlier
-            replays.remember(tx, replay.digest, house.slot, replay.queue_id)
         store_body(tx, kept, wraps)
         tx.trail(submitted)
         for recipient, wrap in zip(recipients, wraps, strict=True):

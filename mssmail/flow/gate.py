@@ -68,7 +68,7 @@ class Gate:
         if isinstance(verdict, Deny):
             return verdict.refusal()
         assert row is not None
-        return Recipient(address, row.account_id)
+        return Recipient(address, row.account_id, row.term_s)
 
     def _facts(self, address: Address, row: AccountRow | None, size_octets: int) -> RecipientFacts:
         """Raises Refusal(UNAVAILABLE) where the directory is needed and there is none."""

@@ -1,6 +1,7 @@
 """What the lanes promise: a transaction as work sees it, and the chain step that app injects."""
 
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Protocol
 
 from sqlalchemy import Table, bindparam, insert
@@ -31,6 +32,10 @@ class Driver(Protocol):
     def close(self) -> None: ...
 
 
+Compiled = tuple[str, Callable[[Mapping[str, object]], Sequence[object]], Mapping[str, object]]
+"""SQL text, what picks its parameters out of named values in order, and the values that the statement itself fixes."""
+
+
 class Statement:
     """A SQLAlchemy Core statement, compiled once for each dialect and given to the driver directly.
 
@@ -43,18 +48,25 @@ class Statement:
 
     def __init__(self, clause: ClauseElement | Callable[[str], ClauseElement]) -> None:
         self._clause = clause
-        self._compiled: dict[str, tuple[str, tuple[str, ...], dict[str, object]]] = {}
+        self._compiled: dict[str, Compiled] = {}
 
-    def for_dialect(self, dialect: Dialect) -> tuple[str, tuple[str, ...], dict[str, object]]:
-        """The SQL text, its parameters' names in order, and the values that the statement itself fixes."""
+    def for_dialect(self, dialect: Dialect) -> Compiled:
+        """Compile on first use."""
         found = self._compiled.get(dialect.name)
         if found is None:
             clause = self._clause if isinstance(self._clause, ClauseElement) else self._clause(dialect.name)
             compiled: Any = clause.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
             names = tuple(compiled.positiontup or ())
             fixed = {name: value for name, value in compiled.params.items() if value is not None}
-            found = self._compiled[dialect.name] = (str(compiled), names, fixed)
+            found = self._compiled[dialect.name] = (str(compiled), _picker(names), fixed)
         return found
+
+
+def _picker(names: tuple[str, ...]) -> Callable[[Mapping[str, object]], Sequence[object]]:
+    """Values in the order of `names`; itemgetter does it in C, but for none and for one alone."""
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda values: [values[name] for name in names]
 
 
 def put(table: Table, *, ignore_existing: bool = False, omit: tuple[str, ...] = ()) -> Statement:
@@ -92,19 +104,14 @@ class Transaction:
 
     def run(self, statement: Statement, /, **values: int | bytes | str | None) -> Cursor:
         """Execute with named values."""
-        sql, names, fixed = statement.for_dialect(self.dialect)
-        if fixed:
-            cursor: Cursor = self.driver.execute(sql, [values[n] if n in values else fixed[n] for n in names])
-        else:
-            cursor = self.driver.execute(sql, [values[n] for n in names])
+        sql, pick, fixed = statement.for_dialect(self.dialect)
+        cursor: Cursor = self.driver.execute(sql, pick({**fixed, **values} if fixed else values))
         return cursor
 
     def run_many(self, statement: Statement, rows: Sequence[Values]) -> Cursor:
         """Execute once for each row of values."""
-        sql, names, fixed = statement.for_dialect(self.dialect)
-        cursor: Cursor = self.driver.executemany(
-            sql, [[row[n] if n in row else fixed[n] for n in names] for row in rows]
-        )
+        sql, pick, fixed = statement.for_dialect(self.dialect)
+        cursor: Cursor = self.driver.executemany(sql, [pick({**fixed, **row}) for row in rows])
         return cursor
 
     def trail(self, event: object) -> None:

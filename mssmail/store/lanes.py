@@ -191,26 +191,33 @@ class WriteLane(_Lane):
         self._drop_connection()
 
     def _commit_all(self, units: list[_Unit[Any]]) -> None:
-        """Commit the batch; where it can't stand, each unit alone. Then answer everybody."""
+        """Commit the batch; where a unit fails, again with savepoints; where it can't stand, each unit alone."""
         wakes: dict[int, int] = {}
-        if not self._attempt(units, wakes) and len(units) > 1:
-            _redone.inc()
+        if not self._attempt(units, wakes, savepoints=False) and len(units) > 1:
             for unit in units:
                 unit.error = None
-                self._attempt([unit], wakes)
+            if not self._attempt(units, wakes, savepoints=True):
+                _redone.inc()
+                for unit in units:
+                    unit.error = None
+                    self._attempt([unit], wakes, savepoints=False)
         if wakes:
             self._on_wakes(wakes)
         self._answer(units)
 
-    def _attempt(self, units: list[_Unit[Any]], wakes: dict[int, int]) -> bool:
-        """One transaction over `units`; False where it was discarded, with the cause in a lone unit's `error`."""
+    def _attempt(self, units: list[_Unit[Any]], wakes: dict[int, int], *, savepoints: bool) -> bool:
+        """One transaction over `units`; False where it was discarded, with the cause in a lone unit's `error`.
+
+        Without savepoints, which cost two statements a unit, the first failure discards it.
+        """
         self._batch += 1
+        run = self._in_savepoint if savepoints else self._bare
         try:
             tx = self._begin()
             for unit in units:
-                if not self._in_savepoint(tx, unit):
+                if not run(tx, unit):
                     return self._discard(units, unit.error)
-            if tx.events or tx.wakes or any(unit.error is None for unit in units):
+            if tx.events or any(unit.error is None for unit in units):
                 self._chain.append(tx, tx.events, self._batch)
             if not in_transaction(tx.driver):
                 return self._discard(units, None)
@@ -227,6 +234,15 @@ class WriteLane(_Lane):
         _units.inc(len(units))
         _sizes.observe(len(units))
         return True
+
+    def _bare(self, tx: Transaction, unit: _Unit[Any]) -> bool:
+        """Run one unit without a net: False where it fails."""
+        try:
+            unit.result = unit.work(tx)
+        except Exception as error:  # noqa: BLE001 - the batch is about to be run again
+            unit.error = error
+            return False
+        return in_transaction(tx.driver)
 
     def _begin(self) -> Transaction:
         if self._driver is None:
@@ -267,7 +283,7 @@ class WriteLane(_Lane):
             if refusal is not None:
                 self._drop_connection()
             error = refusal or error
-        if len(units) == 1 and units[0].error is None:
+        if len(units) == 1:
             units[0].error = error or Refusal(Reason.STORAGE_FULL, "the transaction no longer stood")
         return False
 

@@ -26,17 +26,15 @@ _LAST = Statement(select(func.coalesce(func.max(notices.c.notice_id), 0)))
 _DROP_NOTICES = Statement(delete(notices).where(notices.c.at < bindparam("before")))
 
 
-def seen(tx: Transaction, digest: bytes) -> str | None:
-    """The queue id of an earlier submission of the same octets, if its 250 was never read.
+def remember(tx: Transaction, digest: bytes, slot: int, queue_id: str) -> str | None:
+    """Note a submission; the queue id of an earlier one of the same octets, if its 250 was never read.
 
-    While the connection that sent it is open, the same octets from another are another message.
+    While the connection that sent the earlier one is open, the same octets from another are another message.
     """
+    if tx.run(_PUT, digest=digest, slot=slot, armed=0, at=int(tx.now), queue_id=queue_id).rowcount == 1:
+        return None
     row = tx.run(_FIND, digest=digest).fetchone()
     return row[0] if row is not None and row[1] else None
-
-
-def remember(tx: Transaction, digest: bytes, slot: int, queue_id: str) -> None:
-    tx.run(_PUT, digest=digest, slot=slot, armed=0, at=int(tx.now), queue_id=queue_id)
 
 
 def forget(tx: Transaction, digests: list[bytes]) -> None:
