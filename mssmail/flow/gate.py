@@ -47,15 +47,19 @@ class Gate:
         self, principal: Principal, addresses: Sequence[Address], size_octets: int | None = None
     ) -> list[Recipient | Refusal]:
         """The same for recipients that came in one go: each let in, or refused on its own, in their order."""
+        decided = await self.foresee(addresses, size_octets)
+        await self._trace(principal, addresses, decided)
+        return decided
+
+    async def foresee(self, addresses: Sequence[Address], size_octets: int | None = None) -> list[Recipient | Refusal]:
+        """What `recipients` decides, for an administrator who asks: nobody writes, so nothing is traced."""
         digests = [self._standing.credentials.address_digest(a) if self._is_own(a) else None for a in addresses]
 
         def read(tx: Transaction) -> list[AccountRow | None]:
             return [None if digest is None else accounts.by_address(tx, digest) for digest in digests]
 
         rows = await self._house.read.run(read) if any(digests) else [None] * len(addresses)
-        decided = [self._decide(a, row, size_octets or 0) for a, row in zip(addresses, rows, strict=True)]
-        await self._trace(principal, addresses, decided)
-        return decided
+        return [self._decide(a, row, size_octets or 0) for a, row in zip(addresses, rows, strict=True)]
 
     def _is_own(self, address: Address) -> bool:
         return address.domain in self._domains

@@ -55,6 +55,8 @@ class AccountView:
     quota_octets: int
     created_at: int
     signed_in_at: int | None
+    term_s: int | None
+    """Its own retention term in seconds, None for the default."""
     delegates: tuple[Address, ...] = ()
     """Who may open it beside its holder; only `show` looks."""
     delegated: tuple[Address, ...] = ()
@@ -148,6 +150,7 @@ class People:
             row.quota_octets,
             row.created_at,
             row.signed_in_at,
+            row.term_s,
         )
 
     # --- state ---

@@ -1,0 +1,258 @@
+"""`mssmail account`: boxes, made and looked after. A password or a code's secret is shown once, and never asked as an
+argument.
+"""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mssmail.base.principal import BoxKind
+from mssmail.cli import prompt, screen
+from mssmail.cli.verb import ADDRESS, JSON, UNUSABLE, Desk, Stop, act, address_of
+
+if TYPE_CHECKING:
+    from mssmail.base.secret import Secret
+    from mssmail.flow.people import AccountView, Created
+
+app = typer.Typer(name="account", no_args_is_help=True, help="Boxes: make, show, suspend, close, password, code.")
+
+_TO = Annotated[str, typer.Argument(metavar="PERSON", help="The address of a professional's own box.")]
+_YES = Annotated[bool, typer.Option("--yes", help="Don't ask.")]
+
+
+@app.command()
+def create(
+    ctx: typer.Context,
+    address: ADDRESS,
+    holder: Annotated[
+        str, typer.Option(metavar="ID", help="National id of the professional, or the structure's id (ORG, APP).")
+    ],
+    kind: Annotated[
+        BoxKind, typer.Option(help="A professional's box, an organisation's, an application's.")
+    ] = BoxKind.PER,
+    name: Annotated[str, typer.Option(help="As people read it; else as the directory has it.")] = "",
+    cn: Annotated[str, typer.Option(help="CN of the certificate that opens it (ORG, APP); its OU is the holder.")] = "",
+    quota: Annotated[str, typer.Option(metavar="SIZE", help="As 10GiB; else store.quota.")] = "",
+    generate: Annotated[bool, typer.Option("--generate", help="Make a password up and show it.")] = False,
+    no_password: Annotated[bool, typer.Option("--no-password", help="Certificates only.")] = False,
+    stdin: prompt.STDIN = False,
+    json: JSON = False,
+) -> None:
+    """Make a box for a professional or a structure of the directory."""
+    from mssmail.flow.people import NewAccount, generate_password
+
+    if sum((generate, no_password, stdin)) > 1:
+        raise Stop(UNUSABLE, "--generate, --no-password and --stdin are of each other's place: give one")
+    octets = _size(quota) if quota else None
+    box = address_of(address)
+    password: Secret | None = None
+    if generate:
+        password = generate_password()
+    elif not no_password and kind is BoxKind.PER:
+        password = prompt.new_password(stdin=stdin)
+    new = NewAccount(box, kind, holder, name, cn, password, quota_octets=octets)
+    created = act(ctx, lambda desk: desk.people.create(new))
+    if json:
+        shown: dict[str, object] = {"address": str(created.address), "account": int(created.account)}
+        if generate and password is not None:
+            shown["password"] = password.reveal()
+        if created.totp_secret is not None and created.provisioning_uri is not None:
+            shown["totp_secret"] = created.totp_secret.reveal()
+            shown["otpauth"] = created.provisioning_uri.reveal()
+        screen.as_json(shown)
+        return
+    _show_created(created, password if generate else None)
+
+
+def _show_created(created: "Created", generated: "Secret | None") -> None:
+    screen.line(f"{created.address}: made, account {created.account}")
+    if generated is not None:
+        screen.line(f"password: {generated.reveal()}")
+    if created.totp_secret is not None and created.provisioning_uri is not None:
+        _show_code(created.totp_secret, created.provisioning_uri)
+
+
+def _show_code(secret: "Secret", uri: "Secret") -> None:
+    """The QR code for an authenticator app, and the same for fingers."""
+    import io
+
+    import segno
+
+    drawn = io.StringIO()
+    segno.make(uri.reveal(), error="m").terminal(drawn, compact=True)
+    screen.line(drawn.getvalue().rstrip("\n"))
+    screen.line(f"secret:  {secret.reveal()}")
+    screen.line(f"address: {uri.reveal()}")
+    screen.line("Scan it with an authenticator app; it is shown this once.")
+
+
+def _size(text: str) -> int:
+    from mssmail.settings.units import parse_size
+
+    try:
+        return int(parse_size(text))
+    except ValueError as error:
+        raise Stop(UNUSABLE, f"{text}: {error}") from None
+
+
+@app.command(name="list")
+def list_(
+    ctx: typer.Context,
+    state: Annotated[str, typer.Option(help="Only open, suspended, closed or struck-off ones.")] = "",
+    json: JSON = False,
+) -> None:
+    """List the boxes, oldest first."""
+    if state and state not in ("open", "suspended", "closed", "struck-off"):
+        raise Stop(UNUSABLE, f"--state {state}: open, suspended, closed or struck-off")
+
+    async def work(desk: Desk) -> "list[AccountView]":
+        return [a async for a in desk.people.all() if not state or _state(a) == state]
+
+    found = act(ctx, work)
+    if json:
+        screen.as_json([_as_json(a) for a in found])
+        return
+    rows = (
+        (a.account, a.address, a.kind.value, _state(a), a.name, screen.size(a.used_octets), screen.date(a.signed_in_at))
+        for a in found
+    )
+    screen.table(("account", "address", "kind", "state", "name", "used", "last sign-in"), rows)
+
+
+@app.command()
+def show(ctx: typer.Context, address: ADDRESS, json: JSON = False) -> None:
+    """Show a box and its delegations; never what is in it."""
+    box = address_of(address)
+    a = act(ctx, lambda desk: desk.people.show(box))
+    content = _as_json(a) | {"delegates": list(map(str, a.delegates)), "delegated": list(map(str, a.delegated))}
+    if json:
+        screen.as_json(content)
+        return
+    shown = dict(content)
+    for name in ("delegates", "delegated"):
+        shown[name] = ", ".join(map(str, getattr(a, name))) or None
+    for name in ("created_at", "signed_in_at"):
+        shown[name] = screen.date(getattr(a, name))
+    for name in ("used_octets", "quota_octets"):
+        shown[name] = screen.size(getattr(a, name))
+    screen.pairs({name.replace("_", " "): value for name, value in shown.items() if value not in (None, "")})
+
+
+def _state(a: "AccountView") -> str:
+    return "struck-off" if a.struck_off and a.state == "open" else a.state
+
+
+def _as_json(a: "AccountView") -> dict[str, object]:
+    return {
+        "account": int(a.account),
+        "address": str(a.address),
+        "kind": a.kind.value,
+        "state": a.state,
+        "struck_off": a.struck_off,
+        "holder": a.holder,
+        "name": a.name,
+        "profession": a.profession,
+        "common_name": a.common_name,
+        "has_password": a.has_password,
+        "has_code": a.has_code,
+        "used_octets": a.used_octets,
+        "quota_octets": a.quota_octets,
+        "term_s": a.term_s,
+        "created_at": a.created_at,
+        "signed_in_at": a.signed_in_at,
+    }
+
+
+@app.command()
+def suspend(ctx: typer.Context, address: ADDRESS) -> None:
+    """Stop sign-in and reception; open sessions end within seconds, the mail stays."""
+    box = address_of(address)
+    act(ctx, lambda desk: desk.people.suspend(box))
+    screen.line(f"{box}: suspended")
+
+
+@app.command()
+def resume(ctx: typer.Context, address: ADDRESS) -> None:
+    """Undo a suspension."""
+    box = address_of(address)
+    act(ctx, lambda desk: desk.people.resume(box))
+    screen.line(f"{box}: open again")
+
+
+@app.command()
+def close(ctx: typer.Context, address: ADDRESS, yes: _YES = False) -> None:
+    """Close for good: the address is never given again, the mail stays sealed until its term."""
+    box = address_of(address)
+    prompt.confirmed(f"Close {box} for good?", yes=yes)
+    act(ctx, lambda desk: desk.people.close(box))
+    screen.line(f"{box}: closed")
+
+
+@app.command()
+def password(
+    ctx: typer.Context,
+    address: ADDRESS,
+    generate: Annotated[bool, typer.Option("--generate", help="Make one up and show it.")] = False,
+    stdin: prompt.STDIN = False,
+) -> None:
+    """Set a password; open sessions and grants end."""
+    from mssmail.flow.people import generate_password
+
+    box = address_of(address)
+    new = generate_password() if generate else prompt.new_password(stdin=stdin)
+    act(ctx, lambda desk: desk.people.set_password(box, new))
+    screen.line(f"{box}: password set")
+    if generate:
+        screen.line(f"password: {new.reveal()}")
+
+
+@app.command()
+def otp(ctx: typer.Context, address: ADDRESS, json: JSON = False) -> None:
+    """Give a new secret for one-time codes, as a QR code; the old one, open sessions and grants end."""
+    box = address_of(address)
+    code = act(ctx, lambda desk: desk.people.new_code(box))
+    if json:
+        screen.as_json(
+            {
+                "address": str(box),
+                "totp_secret": code.totp_secret.reveal(),
+                "otpauth": code.provisioning_uri.reveal(),
+            }
+        )
+        return
+    screen.line(f"{box}: new code")
+    _show_code(code.totp_secret, code.provisioning_uri)
+
+
+@app.command()
+def signout(ctx: typer.Context, address: ADDRESS) -> None:
+    """End the grants: the next sign-in by password asks for a new code."""
+    box = address_of(address)
+    act(ctx, lambda desk: desk.people.end_grants(box))
+    screen.line(f"{box}: a new code is asked for at the next sign-in")
+
+
+@app.command()
+def delegate(ctx: typer.Context, address: ADDRESS, to: _TO) -> None:
+    """Let a professional open somebody's or an organisation's box."""
+    box, person = address_of(address), address_of(to)
+    act(ctx, lambda desk: desk.people.delegate(box, person))
+    screen.line(f"{box}: open to {person}")
+
+
+@app.command()
+def undelegate(ctx: typer.Context, address: ADDRESS, to: _TO) -> None:
+    """Take a delegation back; the box's sessions end."""
+    box, person = address_of(address), address_of(to)
+    act(ctx, lambda desk: desk.people.undelegate(box, person))
+    screen.line(f"{box}: no longer open to {person}")
+
+
+@app.command()
+def quota(
+    ctx: typer.Context, address: ADDRESS, size: Annotated[str, typer.Argument(metavar="SIZE", help="As 10GiB.")]
+) -> None:
+    """Set how much a box may hold; what is there stays."""
+    box, octets = address_of(address), _size(size)
+    act(ctx, lambda desk: desk.people.set_quota(box, octets))
+    screen.line(f"{box}: {size}")

@@ -1,0 +1,108 @@
+"""`mssmail`: the command's nouns, and how a call begins and ends.
+
+`--config FILE` may stand before or after the verb. Each noun's file imports what it needs when a verb runs.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import click
+import typer
+
+from mssmail.cli import account, audit, ban, config, demo, directory, keys, retention, serve
+from mssmail.cli.verb import INTERRUPTED, REFUSED, UNUSABLE, Invocation, Stop, guarded
+
+OPTION = "--config"
+
+app = typer.Typer(
+    name="mssmail",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def root(
+    ctx: typer.Context,
+    config: Annotated[
+        Path | None,
+        typer.Option(OPTION, metavar="FILE", help="Configuration; before or after the verb. Else MSSMAIL_CONFIG."),
+    ] = None,
+) -> None:
+    """A secure mail server for health professionals."""
+    ctx.obj = Invocation(config)
+
+
+app.command()(serve.serve)
+app.command()(demo.demo)
+for noun in (account, audit, ban, config, directory, keys, retention):
+    app.add_typer(noun.app)
+
+
+def config_first(arguments: Sequence[str]) -> list[str]:
+    """Put every `--config` before the verb, where the root takes it. What follows `--` is left alone."""
+    front: list[str] = []
+    rest: list[str] = []
+    pending = iter(arguments)
+    for argument in pending:
+        if argument == "--":
+            rest += [argument, *pending]
+        elif argument == OPTION:
+            front += [argument, *([value] if (value := next(pending, None)) is not None else [])]
+        elif argument.startswith(OPTION + "="):
+            front.append(argument)
+        else:
+            rest.append(argument)
+    return front + rest
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a call and end the process with its status."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a call; its exit status."""
+    args = config_first(arguments)
+    if sum(a == OPTION or a.startswith(OPTION + "=") for a in args[: args.index("--") if "--" in args else None]) > 1:
+        return _say(UNUSABLE, "--config is given twice")
+    try:
+        with guarded():
+            status = app(args, standalone_mode=False, prog_name="mssmail")
+            return status if isinstance(status, int) else 0
+    except Stop as stop:
+        return _say(stop.status, *stop.lines)
+    except click.exceptions.NoArgsIsHelpError as usage:
+        usage.show()
+        return UNUSABLE
+    except click.UsageError as usage:
+        where = usage.ctx.command_path if usage.ctx is not None else "mssmail"
+        return _say(UNUSABLE, f"{usage.format_message()} (`{where} --help` tells more)")
+    except click.ClickException as error:
+        return _say(REFUSED, error.format_message())
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except BrokenPipeError:
+        return _unread()
+
+
+def _say(status: int, *lines: str) -> int:
+    for line in lines:
+        print(f"mssmail: {line}", file=sys.stderr, flush=True)  # noqa: T201 - the command line's own voice
+    return status
+
+
+def _unread() -> int:
+    """Whoever read our output has gone: end quietly, without Python's complaint at its last flush."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return REFUSED
+
+
+if __name__ == "__main__":
+    main()

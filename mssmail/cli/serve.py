@@ -1,0 +1,81 @@
+"""`mssmail serve`: the server in the foreground, until SIGTERM or Ctrl-C.
+
+All that can be wrong beforehand is told before any port is open: the configuration's faults, a missing or wrong root
+key, an unreadable certificate, another server on the same data folder.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mssmail.cli.verb import UNUSABLE, Stop, settings_of
+
+if TYPE_CHECKING:
+    from mssmail.servers.net.listener import Place
+    from mssmail.settings.model import Settings
+
+WORKERS = Annotated[int | None, typer.Option(min=1, max=256, help="Worker processes; else server.workers.")]
+
+
+def serve(ctx: typer.Context, workers: WORKERS = None) -> None:
+    """Run the server in the foreground."""
+    settings = settings_of(ctx)
+    if workers is not None:
+        settings = replace(settings, server=replace(settings.server, workers=workers))
+    check_startable(settings)
+
+    def on_ready(places: "dict[str, Place]") -> None:
+        from mssmail.metrics.logs import get_logger
+
+        get_logger("serve").info("serving", ports={name: place.port for name, place in places.items()})
+
+    raise typer.Exit(keep(settings, on_ready))
+
+
+def check_startable(settings: "Settings") -> None:
+    """Open the house once and close it, and read every file that a start needs. Raises Stop(2), Unusable, Refusal.
+
+    In this process, before any worker is forked: threads and connections must not be carried over.
+    """
+    from mssmail.app import assembled
+    from mssmail.servers.net.tls import server_context
+    from mssmail.settings.check import check_files
+
+    faults = check_files(settings)
+    if faults:
+        raise Stop(UNUSABLE, *map(str, faults))
+    try:
+        server_context(settings)
+    except (OSError, ValueError) as error:
+        names = "tls.certificate, tls.key, trust.persons_ca, trust.organisations_ca"
+        raise Stop(UNUSABLE, f"{names}: can't be used together: {error.args[-1]}") from None
+    with assembled(settings) as assembly:
+        assembly.certificates()
+
+
+def keep(settings: "Settings", on_ready: "Callable[[dict[str, Place]], None]") -> int:
+    """Log, open the listeners, and serve; the exit status. Raises AlreadyRunning, PortTaken."""
+    from mssmail.app import run_loop, wanted_places, worker_of
+    from mssmail.metrics import gather, logs
+    from mssmail.settings.place import run_folder
+    from mssmail.supervise import run
+
+    logs.configure(settings.log.level, settings.log.format)
+    folder = run_folder(settings)
+    gather.prepare(folder)
+
+    def on_worker_death(slot: int) -> None:
+        logs.get_logger("serve").error("worker died; another takes its place", slot=slot)
+        gather.retire(folder, f"worker-{slot}")
+
+    return run(
+        worker_of(settings),
+        run_loop,
+        workers=settings.server.workers,
+        wanted=wanted_places(settings),
+        run_folder=folder,
+        on_ready=on_ready,
+        on_worker_death=on_worker_death,
+    )

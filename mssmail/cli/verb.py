@@ -1,0 +1,179 @@
+"""What every verb does around its own act: settings, the house, and one clear line for what goes wrong.
+
+Exit status: 0 done; 1 refused; 2 usage or a configuration that can't be used; 130 interrupted. No traceback reaches a
+person: a failure of our own is logged with an incident id. Heavy rooms are imported within functions, so that
+`mssmail --help` answers at once.
+"""
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from mssmail.app import Assembly
+    from mssmail.base.address import Address
+    from mssmail.flow.people import People
+    from mssmail.flow.standing import Standing
+    from mssmail.settings.model import Settings
+
+T = TypeVar("T")
+
+REFUSED = 1
+UNUSABLE = 2
+INTERRUPTED = 130
+
+JSON = Annotated[bool, typer.Option("--json", help="For a program: JSON with stable keys.")]
+ADDRESS = Annotated[str, typer.Argument(metavar="ADDRESS", help="The box's address.")]
+
+
+class Stop(Exception):
+    """The verb ends here: its lines go to standard error, its status to the shell."""
+
+    def __init__(self, status: int, *lines: str) -> None:
+        super().__init__(*lines)
+        self.status = status
+        self.lines = lines
+
+
+@dataclass(slots=True)
+class Invocation:
+    """What stands before the noun."""
+
+    config: Path | None = field(default=None)
+
+
+def config_of(ctx: typer.Context) -> Path | None:
+    """The file that --config or MSSMAIL_CONFIG names, if one does."""
+    from mssmail.settings.load import config_variable
+
+    invocation = ctx.find_object(Invocation)
+    named = invocation.config if invocation is not None else None
+    return named or config_variable()
+
+
+def settings_of(ctx: typer.Context) -> "Settings":
+    """The settings in force. Raises Stop(2) with every fault."""
+    from mssmail.settings.load import load
+
+    file = config_of(ctx)
+    with faults_told():
+        return load(*([] if file is None else [file]))
+
+
+@contextlib.contextmanager
+def faults_told() -> Iterator[None]:
+    """Turn a broken configuration into its faults, one a line."""
+    from mssmail.settings.fault import ConfigError
+
+    try:
+        yield
+    except ConfigError as error:
+        raise Stop(UNUSABLE, *map(str, error.faults)) from None
+
+
+class Desk:
+    """What an administrator works with: the use-cases, in an open house."""
+
+    def __init__(self, assembly: "Assembly") -> None:
+        self._assembly = assembly
+        self.house = assembly.house
+
+    @cached_property
+    def standing(self) -> "Standing":
+        from mssmail.flow.standing import Standing
+
+        return Standing(self.house, self._assembly.certificates())
+
+    @property
+    def people(self) -> "People":
+        from mssmail.flow.people import People
+
+        return People(self.house, self.standing, by())
+
+
+def act(ctx: typer.Context, work: Callable[[Desk], Coroutine[Any, Any, T]]) -> T:
+    """Open the house, do one use-case in it, close it."""
+    from mssmail.app import assembled
+
+    settings = settings_of(ctx)
+    if not settings.server.data.is_dir():
+        raise Stop(UNUSABLE, f"{settings.server.data}: no such data folder; the first `mssmail serve` makes it")
+    with assembled(settings) as assembly:
+        return asyncio.run(work(Desk(assembly)))
+
+
+def address_of(text: str) -> "Address":
+    """A mail address from the command line. Raises Stop(2)."""
+    from mssmail.base.address import Address
+
+    address = Address.parse(text)
+    if address is None:
+        raise Stop(UNUSABLE, f"{text}: not a mail address")
+    return address
+
+
+def by() -> str:
+    """Who gives the order, for the trail: the operating system's name of the user this process runs as."""
+    import os
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
+
+
+@contextlib.contextmanager
+def guarded() -> Iterator[None]:
+    """Turn what may go wrong in any verb into `Stop`. The rooms' errors are only imported once something is raised."""
+    try:
+        yield
+    except (Stop, typer.Exit, KeyboardInterrupt, SystemExit, BrokenPipeError):
+        raise
+    except Exception as error:
+        raise _told(error) from error
+
+
+def _told(error: Exception) -> Exception:
+    """The Stop that tells of an error; click's own pass as they are."""
+    if type(error).__module__.startswith(("click.", "typer.")):
+        return error
+    from mssmail.app import Unusable
+    from mssmail.base.refusal import Refusal
+    from mssmail.flow.purge import PurgeStopped
+    from mssmail.servers.net.listener import PortTaken
+    from mssmail.supervise import AlreadyRunning
+
+    match error:
+        case Refusal():
+            from mssmail.cli.words import sentence
+
+            return Stop(REFUSED, sentence(error))
+        case Unusable():
+            return Stop(UNUSABLE, str(error))
+        case PurgeStopped() | PortTaken() | AlreadyRunning():
+            return Stop(REFUSED, str(error))
+        case OSError() if error.filename is not None:
+            return Stop(REFUSED, f"{error.filename}: {error.strerror}")
+    return Stop(REFUSED, f"failed; incident {_incident(error)} in the log line above tells where")
+
+
+def _incident(error: Exception) -> str:
+    from mssmail.metrics import logs
+
+    logs.configure("error", "console", sys.stderr)
+    return logs.failure(logs.get_logger("cli"), "command failed", error)
+
+
+def hush() -> None:
+    """Let a command's rooms log nothing: what its person must know, the command says."""
+    from mssmail.metrics import logs
+
+    logs.configure("error", "console", Path("/dev/null").open("w"))  # noqa: SIM115 - for the process's life

@@ -1,0 +1,176 @@
+"""Furnishing the demo's house by the use-cases that an administrator has: directory, accounts, delegation, suspension.
+
+Starts from what is there, so that a start that was killed half-way is taken up by the next. Passwords and secrets are
+remembered in a file before the accounts that they open are made.
+"""
+
+import base64
+import json
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from mssmail.base.address import Address
+from mssmail.base.principal import BoxKind
+from mssmail.base.refusal import Reason, Refusal
+from mssmail.base.secret import Secret
+from mssmail.demo.extract import write_extracts
+from mssmail.demo.file import write_whole
+from mssmail.demo.people import ACCOUNTS, REFUSED, STRUCK_OFF, WITHOUT_BOX, Account, Population, bulk_accounts, populate
+from mssmail.flow.consult import entries
+from mssmail.flow.house import House
+from mssmail.flow.people import AccountView, NewAccount, People, generate_password
+from mssmail.flow.refresh import Refresh
+from mssmail.flow.standing import Standing
+
+ADMINISTRATOR: Final = "demo"
+DAY_S: Final = 86_400
+_TOTP_OCTETS: Final = 20
+"""RFC 4226 §4, R6: 160 bits."""
+
+OnProgress = Callable[[float], None]
+"""Called with the share that is done, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opener:
+    """What a box of the demo is opened with, beside its certificate."""
+
+    password: str
+    totp_secret: str
+
+    def __repr__(self) -> str:
+        return "Opener(…)"
+
+
+class Openers:
+    """The demo's passwords and code secrets, in a file of mode 0600. A real server keeps none."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._known: dict[str, Opener] = {}
+        if file.exists():
+            read = json.loads(file.read_text(encoding="utf-8"))
+            self._known = {address: Opener(**fields) for address, fields in read.items()}
+
+    def make(self, addresses: Iterable[str]) -> None:
+        """Make up what isn't known yet, durable on return."""
+        missing = [address for address in addresses if address not in self._known]
+        for address in missing:
+            code = base64.b32encode(secrets.token_bytes(_TOTP_OCTETS)).decode()
+            self._known[address] = Opener(generate_password().reveal(), code)
+        if missing:
+            plain = {a: {"password": o.password, "totp_secret": o.totp_secret} for a, o in self._known.items()}
+            write_whole(self._file, json.dumps(plain, indent=1).encode())
+
+    def of(self, address: str) -> Opener | None:
+        return self._known.get(address)
+
+    def bulk_count(self) -> int:
+        """How many `--accounts` boxes an earlier start was asked for."""
+        named = sum(1 for a in _named() if a.kind is BoxKind.PER)
+        return max(0, len(self._known) - named)
+
+
+def _named() -> list[Account]:
+    """The accounts that every demo has, those of refused addresses too."""
+    return [*ACCOUNTS, *(r.account for r in REFUSED if r.account is not None)]
+
+
+class Furnishing:
+    """One demo's furniture."""
+
+    def __init__(self, house: House, standing: Standing, openers: Openers, accounts: int, extracts: Path) -> None:
+        self._house = house
+        self._people = People(house, standing, ADMINISTRATOR)
+        self._refresh = Refresh(house, standing, ADMINISTRATOR)
+        self._openers = openers
+        self._count = accounts
+        self._extracts = extracts
+
+    async def furnish(self, on_progress: OnProgress) -> None:
+        """Bring the house to what the demo promises. Raises Refusal."""
+        wanted = [*_named(), *bulk_accounts(self._count)]
+        there = {str(a.address): a async for a in self._people.all()}
+        missing = [a for a in wanted if a.address not in there]
+        await self._register(missing)
+        on_progress(0.4)
+        await self._open(missing, lambda share: on_progress(0.4 + 0.5 * share))
+        await self._strike_off()
+        await self._suspend(there)
+        await self._delegate()
+        on_progress(1.0)
+
+    async def _register(self, missing: Sequence[Account]) -> None:
+        """See to it that everybody who is to have a box, and everybody promised, is in the directory in service."""
+        holders = {a.holder.national_id for a in (*ACCOUNTS, *bulk_accounts(self._count)) if a.holder is not None}
+        holders.add(WITHOUT_BOX.national_id)
+        population = populate(self._count)
+        striking = any(a.holder == STRUCK_OFF for a in missing)
+        if striking:
+            await self._load(population, 1)
+        elif not all(map(self._registered, holders)):
+            await self._load(population.without(STRUCK_OFF.national_id), 0)
+
+    async def _strike_off(self) -> None:
+        """Load the newer extract, which the struck-off person is gone from."""
+        if self._registered(STRUCK_OFF.national_id):
+            await self._load(populate(self._count).without(STRUCK_OFF.national_id), 0)
+
+    def _registered(self, national_id: str) -> bool:
+        try:
+            return bool(entries(self._house, national_id))
+        except Refusal as refusal:
+            if refusal.reason is Reason.UNAVAILABLE:
+                return False
+            raise
+
+    async def _load(self, population: Population, days_ago: int) -> None:
+        """Write both extracts as they are published, and import them as an operator does."""
+        written = write_extracts(self._extracts, population, self._house.clock.now() - days_ago * DAY_S)
+        # a demo's directory may have been replaced by hand: its own is put back whatever its size
+        await self._refresh.load([written.activity, written.boxes], allow_shrink=True)
+
+    async def _open(self, missing: Sequence[Account], on_progress: OnProgress) -> None:
+        """Make the accounts that aren't there."""
+        self._openers.make(a.address for a in missing if a.kind is BoxKind.PER)
+        if missing:
+            new = [self._new(a) for a in missing]
+            await self._people.create_many(new, lambda made, total: on_progress(made / total))
+
+    def _new(self, account: Account) -> NewAccount:
+        opener = self._openers.of(account.address)
+        holder = account.holder.national_id if account.holder is not None else ""
+        if account.structure is not None:
+            holder = account.structure.structure_id
+        return NewAccount(
+            _address(account.address),
+            account.kind,
+            holder,
+            account.name,
+            account.common_name,
+            None if opener is None else Secret(opener.password),
+            None if opener is None else Secret(opener.totp_secret),
+        )
+
+    async def _suspend(self, there: dict[str, AccountView]) -> None:
+        for refused in REFUSED:
+            known = there.get(refused.address)
+            if refused.reason is Reason.SUSPENDED and (known is None or known.state == "open"):
+                await self._people.suspend(_address(refused.address))
+
+    async def _delegate(self) -> None:
+        for account in ACCOUNTS:
+            if account.delegates:
+                box = await self._people.show(_address(account.address))
+                for delegate in account.delegates:
+                    if delegate not in map(str, box.delegates):
+                        await self._people.delegate(box.address, _address(delegate))
+
+
+def _address(text: str) -> Address:
+    address = Address.parse(text)
+    assert address is not None, "the demo's own addresses are sound"
+    return address

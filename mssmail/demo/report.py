@@ -1,0 +1,117 @@
+"""What the demo tells: demo.json for programs, a table and Thunderbird's settings for people."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyotp
+
+from mssmail.demo.furnish import Opener
+from mssmail.demo.people import DOMAIN, REFUSED, Account
+from mssmail.demo.pki import Leaf
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+HOST = "127.0.0.1"
+SERVER_NAME = "localhost"
+MOST_SHOWN = 20
+"""Rows of the table; `--accounts` makes too many to read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """An account with all that opens it."""
+
+    account: Account
+    leaf: Leaf
+    opener: Opener | None
+
+    def as_json(self) -> dict[str, object]:
+        account, holder = self.account, self.account.holder
+        out: dict[str, object] = {"address": account.address, "login": account.address, "name": account.name}
+        if holder is not None:
+            out |= {"national_id": holder.national_id, "profession": holder.profession}
+        elif account.structure is not None:
+            out |= {"structure_id": account.structure.structure_id, "common_name": account.common_name}
+        out["kind"] = account.kind.value
+        if account.delegates:
+            out["delegates"] = list(account.delegates)
+        if self.opener is not None:
+            out |= {"password": self.opener.password, "totp_secret": self.opener.totp_secret}
+        return out | {"cert": str(self.leaf.cert), "key": str(self.leaf.key)}
+
+
+def demo_json(
+    pid: int,
+    ports: Mapping[str, int],
+    ca: Path,
+    accounts: Sequence[Shown],
+    revoked: Sequence[tuple[Leaf, str]],
+) -> bytes:
+    """The file that outside checks are driven by."""
+    content = {
+        "host": HOST,
+        "server_name": SERVER_NAME,
+        "pid": pid,
+        "ports": dict(ports),
+        "ca": str(ca),
+        "domain": DOMAIN,
+        "accounts": [each.as_json() for each in accounts],
+        "refused": [{"address": r.address, "reason": r.reason.value} for r in REFUSED],
+        "revoked": [{"cert": str(leaf.cert), "key": str(leaf.key), "address": address} for leaf, address in revoked],
+    }
+    return (json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode()
+
+
+def show(data: Path, ca: Path, ports: Mapping[str, int], accounts: Sequence[Shown], now: float) -> None:
+    """Print who may sign in and how, then `ready`. A reader that has gone is no fault of the server's."""
+    try:
+        _show(data, ca, ports, accounts, now)
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+    except OSError:
+        pass
+
+
+def _show(data: Path, ca: Path, ports: Mapping[str, int], accounts: Sequence[Shown], now: float) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+    table = Table("who", "kind", "address (login)", "password", "code now", box=box.SIMPLE_HEAD, pad_edge=False)
+    for each in accounts[:MOST_SHOWN]:
+        opener = each.opener
+        cells = [each.account.name, each.account.kind.value, each.account.address]
+        cells += ["(certificate)", ""] if opener is None else [opener.password, _code(opener.totp_secret, now)]
+        table.add_row(*map(Text, cells))
+    console.print(table)
+    if len(accounts) > MOST_SHOWN:
+        _plain(console, f"and {len(accounts) - MOST_SHOWN} more, to {accounts[-1].account.address}: see demo.json")
+    _plain(
+        console,
+        f"""A code lasts 30 s and serves once; `demo.json` has the secret for an authenticator app.
+
+Refused as recipients: {", ".join(f"{r.address} ({r.reason.value})" for r in REFUSED)}
+
+In Thunderbird, first trust {ca} as an authority (Settings, Certificates), then add an account by hand:
+  IMAP {SERVER_NAME} port {ports.get("imaps")} SSL/TLS, SMTP {SERVER_NAME} port {ports.get("submissions")} SSL/TLS,
+  user name: the whole address; password: the password and, straight after it, the current code.
+
+Everything is under {data}; act on it with mssmail --config {data / "mssmail.toml"} VERB""",
+    )
+
+
+def _plain(console: "Console", text: str) -> None:
+    console.print(text, markup=False, soft_wrap=True)
+
+
+def _code(secret: str, now: float) -> str:
+    """The code that an authenticator shows (RFC 6238)."""
+    totp = pyotp.TOTP(secret)
+    return totp.generate_otp(int(now) // totp.interval)

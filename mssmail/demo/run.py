@@ -1,0 +1,170 @@
+"""A demo from its folder to its listeners: settings, PKI, furnished house, and what is told once all accept.
+
+Everything lies under one folder, marked as a demo's, so that `--fresh` empties no other. A second start keeps what is
+there. The contract with outside checks is `demo.json`.
+"""
+
+import asyncio
+import fcntl
+import os
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from mssmail.app import assembled, make_root_key
+from mssmail.base.clock import SystemClock
+from mssmail.demo.file import write_whole
+from mssmail.demo.furnish import Furnishing, OnProgress, Openers
+from mssmail.demo.people import ACCOUNTS, CLAIRE, DOMAIN, Account, bulk_accounts
+from mssmail.demo.pki import DemoPki, Leaf
+from mssmail.demo.report import HOST, SERVER_NAME, Shown, demo_json, show
+from mssmail.flow.standing import Standing
+from mssmail.servers.net.listener import Place
+from mssmail.settings import describe
+from mssmail.settings.kind import Port
+from mssmail.settings.load import load
+from mssmail.settings.model import Keys, Listen, Log, Server, Settings, Tls, Trust
+from mssmail.settings.place import file_of
+from mssmail.supervise import AlreadyRunning
+
+MARK: Final = "demo.mark"
+OPENERS: Final = "credentials.json"
+ANNOUNCED: Final = "demo.json"
+CONFIG: Final = "mssmail.toml"
+ROOT_KEY: Final = "root.key"
+OURS: Final = (
+    *("bodies", "directory", "extracts", "keys", "pki", "run"),
+    *("mail.db*", f"{ANNOUNCED}*", f"{CONFIG}*", f"{OPENERS}*", f"{ROOT_KEY}*"),
+)
+"""What a demo writes in its folder, beside its mark."""
+OFFSETS: Final = {"submission": 587, "submissions": 465, "imap": 143, "imaps": 993, "metrics": 80}
+
+
+class NotADemo(Exception):
+    """The folder holds something else; the text says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A demo that only has to listen."""
+
+    data: Path
+    settings: Settings
+    ca: Path
+    accounts: tuple[Shown, ...]
+    revoked: tuple[tuple[Leaf, str], ...]
+
+    def announce(self, places: dict[str, Place]) -> None:
+        """Write the configuration in force and demo.json, and print the table: every listener accepts."""
+        ports = {name: place.port for name, place in places.items()}
+        in_force = replace(self.settings, listen=_with_ports(self.settings.listen, ports))
+        write_whole(self.data / CONFIG, describe.dump(in_force).encode())
+        write_whole(self.data / ANNOUNCED, demo_json(os.getpid(), ports, self.ca, self.accounts, self.revoked))
+        show(self.data, self.ca, ports, self.accounts, SystemClock().now())
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """What was asked for. `port_base` 0: the system chooses each port."""
+
+    data: Path
+    port_base: int = 20_000
+    accounts: int = 0
+    workers: int = 1
+
+    def prepare(self, config: Path | None, *, fresh: bool, on_progress: OnProgress = lambda share: None) -> Prepared:
+        """Make the folder, or take up what lies there.
+
+        Raises NotADemo, AlreadyRunning, ConfigError, Refusal, Unusable.
+        """
+        settings = load(*([] if config is None else [config]), start=self._settings())
+        self._take_folder(fresh=fresh)
+        openers = Openers(self.data / OPENERS)
+        root = file_of(settings.keys.provider)
+        if root is not None and not root.exists() and not (self.data / OPENERS).exists():
+            make_root_key(settings)
+        pki = DemoPki.create_or_load(self.data / "pki", SystemClock())
+        self._write_anchors(pki)
+        pki.server((SERVER_NAME, HOST, "::1"))
+        on_progress(0.05)
+        count = max(self.accounts, openers.bulk_count())
+        self._furnish(settings, openers, count, on_progress)
+        accounts = [*ACCOUNTS, *bulk_accounts(count)]
+        shown = tuple(Shown(a, _leaf(pki, a), openers.of(a.address)) for a in accounts)
+        revoked = pki.revoked_person(CLAIRE.national_id, CLAIRE.surname, CLAIRE.given_name, CLAIRE.title)
+        return Prepared(self.data, settings, pki.anchors, shown, ((revoked, ACCOUNTS[0].address),))
+
+    def _furnish(self, settings: Settings, openers: Openers, count: int, on_progress: OnProgress) -> None:
+        with assembled(settings) as assembly:
+            standing = Standing(assembly.house, assembly.certificates())
+            work = Furnishing(assembly.house, standing, openers, count, self.data / "extracts")
+            asyncio.run(work.furnish(lambda share: on_progress(0.05 + 0.85 * share)))
+
+    def _settings(self) -> Settings:
+        """The product's defaults, but for places, names, and what isn't capped on loopback."""
+        pki = self.data / "pki"
+        ports = {name: Port(self.port_base + offset if self.port_base else 0) for name, offset in OFFSETS.items()}
+        return Settings(
+            server=Server(
+                name=SERVER_NAME, domains=(DOMAIN,), data=self.data, workers=self.workers, loopback_unlimited=True
+            ),
+            listen=Listen(host=HOST, metrics_host=HOST, **ports),
+            tls=Tls(certificate=pki / "leaf" / "server.pem", key=pki / "leaf" / "server.key"),
+            trust=Trust(
+                persons_ca=pki / "persons-chain.pem",
+                organisations_ca=pki / "organisations-chain.pem",
+                crls=tuple(pki / f"{name}.crl" for name in ("root", "persons", "organisations")),
+            ),
+            keys=Keys(provider=(self.data / ROOT_KEY).as_uri()),
+            log=Log(level="warning", format="console"),
+        )
+
+    def _take_folder(self, *, fresh: bool) -> None:
+        """Make the folder a demo's own; with `fresh`, remove what a demo wrote there, and nothing else."""
+        data, mark = self.data, self.data / MARK
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        ours = [entry for pattern in OURS for entry in data.glob(pattern)]
+        if ours and not mark.exists():
+            raise NotADemo(f"{data}: holds {ours[0].name}, which no demo made; nothing was touched")
+        self._refuse_running()
+        mark.write_text("mssmail demo: `mssmail demo --fresh` removes what it wrote here\n", encoding="utf-8")
+        (data / ANNOUNCED).unlink(missing_ok=True)
+        for entry in ours if fresh else ():
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink(missing_ok=True)
+
+    def _refuse_running(self) -> None:
+        """Raises AlreadyRunning while another demo serves this folder, before anything in it is touched."""
+        lock = self.data / "run" / "lock"
+        if not lock.exists():
+            return
+        with lock.open("r+") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                text = f"process {handle.read().strip() or '?'} serves {self.data} already"
+                raise AlreadyRunning(text) from None
+
+    def _write_anchors(self, pki: DemoPki) -> None:
+        """A file for each purpose: the CA, and the root above it."""
+        for authority in (pki.persons, pki.organisations):
+            write_whole(self.data / "pki" / f"{authority.slug}-chain.pem", authority.pem + pki.root.pem)
+
+
+def _with_ports(listen: Listen, ports: dict[str, int]) -> Listen:
+    return Listen(
+        host=listen.host,
+        metrics_host=listen.metrics_host,
+        **{name: Port(ports[name]) if name in ports else None for name in OFFSETS},
+    )
+
+
+def _leaf(pki: DemoPki, account: Account) -> Leaf:
+    holder, structure = account.holder, account.structure
+    if holder is not None:
+        return pki.person(holder.national_id, holder.surname, holder.given_name, holder.title)
+    assert structure is not None
+    return pki.organisation(account.common_name, structure.structure_id, structure.name, "Paris (75)")
