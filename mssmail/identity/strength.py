@@ -3,7 +3,7 @@
 CNIL 2022-100 counts length times log2 of the alphabet, for passwords drawn at random. People don't draw at random, so
 what is predictable counts less here: each character counts log2 of the alphabet in use, except that
 - a character that repeats one of the two before it, or goes on a run (`abc`, `987`, a row of the keyboard), counts 1;
-- a common word, or one of the login's, counts 10 bits in whole however long it is (with `4` for `a` and the like);
+- a common word counts 10 bits in whole however long it is (with `4` for `a` and the like), a word of the login 3;
 - a stretch of digits that reads as a date or a year counts 10 bits in whole;
 - a character met before in the password counts at most 3.
 """
@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import Final
 
 WORD_BITS: Final = 10.0
+LOGIN_WORD_BITS: Final = 3.0
 RUN_BITS: Final = 1.0
 SEEN_BITS: Final = 3.0
 
@@ -41,20 +42,18 @@ _OTHER_SIGNS: Final = 33
 def bits(password: str, login: str) -> float:
     """Estimate a password's entropy in bits; words of `login` (an address) count as common ones. Linear in length."""
     each = math.log2(_alphabet(password)) if password else 0.0
-    plain = password.lower().translate(_LEET)
-    whole = _wholes(password, plain, login)
-    total, at, seen = 0.0, 0, set[str]()
     lower = password.lower()
-    while at < len(password):
-        length = whole.get(at, 0)
+    whole = _wholes(lower, login)
+    total, at, seen = 0.0, 0, set[str]()
+    while at < len(lower):
+        length, cost = whole.get(at, (0, 0.0))
         if length:
-            total += min(WORD_BITS, length * each)
-            seen.update(lower[at : at + length])
-            at += length
-            continue
-        total += _character(lower, at, each, seen)
-        seen.add(lower[at])
-        at += 1
+            total += min(cost, length * each)
+        else:
+            length = 1
+            total += _character(lower, at, each, seen)
+        seen.update(lower[at : at + length])
+        at += length
     return total
 
 
@@ -70,16 +69,17 @@ def _alphabet(password: str) -> int:
     return size + (_OTHER_SIGNS if any(not c.isalnum() or not c.isascii() for c in password) else 0) or _OTHER_SIGNS
 
 
-def _wholes(password: str, plain: str, login: str) -> dict[int, int]:
-    """Where a predictable stretch begins, and how long it is; the longest at each place."""
-    words = _WORDS | {word for word in re.split(r"[^a-z0-9]+", login.lower()) if len(word) >= 4}
-    found: dict[int, int] = {}
-    for word in words:
-        for text in (plain, password.lower()):
+def _wholes(lower: str, login: str) -> dict[int, tuple[int, float]]:
+    """Where a predictable stretch begins, how long it is and what it counts; the longest at each place."""
+    costs = dict.fromkeys(_WORDS, WORD_BITS)
+    costs |= dict.fromkeys((w for w in re.split(r"[^a-z0-9]+", login.lower()) if len(w) >= 4), LOGIN_WORD_BITS)
+    plain = lower.translate(_LEET)
+    found = {m.start(): (len(m[0]), WORD_BITS) for m in _DATE.finditer(lower)}
+    for word, cost in costs.items():
+        for text in (plain, lower):
             at = text.find(word)
             while at >= 0:
-                found[at] = max(found.get(at, 0), len(word))
+                if len(word) > found.get(at, (0, 0.0))[0]:
+                    found[at] = len(word), cost
                 at = text.find(word, at + 1)
-    for m in _DATE.finditer(password):
-        found[m.start()] = max(found.get(m.start(), 0), len(m[0]))
     return found

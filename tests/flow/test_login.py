@@ -1,0 +1,490 @@
+"""Signing in: by certificate, by password and code, within a grant, and what failures lead to."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mssmail.base.principal import Door, Mechanism
+from mssmail.base.refusal import Reason, Refusal
+from mssmail.base.secret import Secret
+from mssmail.demo import people as demo
+from mssmail.demo.pki import Leaf
+from mssmail.identity.authenticate import Door as PasswordDoor
+from mssmail.settings.units import Seconds
+from tests.support.town import APP, CLAIRE, FAST, ORG, PASSWORD, PAUL, WRONG, Town, address, der
+
+HERE, THERE = "192.0.2.1", "192.0.2.2"
+
+
+@pytest.fixture
+async def town(tmp_path: Path) -> AsyncIterator[Town]:
+    built = Town(tmp_path)
+    await built.settle_in()
+    yield built
+    built.close()
+
+
+@pytest.fixture
+def hashes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The proofs that Argon2 was run for."""
+    seen: list[str] = []
+    prove = PasswordDoor.prove
+
+    def spy(self: PasswordDoor, *given: object) -> object:
+        found = prove(self, *given)  # type: ignore[arg-type]
+        seen.append(found.proof.value)
+        return found
+
+    monkeypatch.setattr(PasswordDoor, "prove", spy)
+    return seen
+
+
+async def refused(town: Town, *given: str, **more: str) -> Reason:
+    with pytest.raises(Refusal) as caught:
+        await town.enter(*given, **more)  # type: ignore[arg-type]
+    return caught.value.reason
+
+
+# --- password and code ---
+
+
+async def test_password_and_code(town: Town) -> None:
+    """The password with the current code opens one's own box, and the trail says so."""
+    principal = await town.enter()
+    assert (principal.address, principal.mechanism) == (address(CLAIRE), Mechanism.PASSWORD)
+    assert principal.person == principal.account
+    assert [(kind, outcome) for kind, _, outcome, _ in town.events()][-1] == ("signed-in", "ok")
+
+
+@pytest.mark.parametrize(
+    ("login", "secret"),
+    [
+        ("personne@demo.mssante.fr", PASSWORD + "123456"),
+        ("not an address", PASSWORD + "123456"),
+        ("", ""),
+        ("claire.martin@demo.mssante.fr", WRONG + "CODE"),
+        ("claire.martin@demo.mssante.fr", PASSWORD + "000000"),
+        ("claire.martin@demo.mssante.fr", PASSWORD),
+        ("claire.martin@demo.mssante.fr", "CODE"),
+        ("claire.martin@demo.mssante.fr", PASSWORD + " CODE"),
+        ("logiciel@demo.mssante.fr", PASSWORD + "123456"),
+        ("x" * 5000, "y" * 5000),
+        ("\x00", "\x00123456"),
+        ("\ud800@x", "\ud800123456"),
+    ],
+)
+async def test_refused_alike(town: Town, hashes: list[str], login: str, secret: str) -> None:
+    """Whatever is wrong is refused in one way, after exactly one Argon2 hash."""
+    with pytest.raises(Refusal) as caught:
+        given = Secret(secret.replace("CODE", town.code()))
+        await town.login.by_password(Door("imap", HERE), "", login, given)
+    assert (caught.value.reason, caught.value.detail) == (Reason.CREDENTIALS, "")
+    assert hashes == ["nothing"]
+
+
+async def test_unknown_login_not_kept(town: Town) -> None:
+    """What was typed as login isn't in the trail or the list of failures unless it is an account's address."""
+    with pytest.raises(Refusal):
+        await town.login.by_password(Door("imap", HERE), "", "Secret-Typed-Here@demo.mssante.fr", Secret("x"))
+    told = repr(town.events()) + repr(await town.bans.list())
+    assert "secret-typed" not in told.lower()
+
+
+async def test_login_compares_without_case(town: Town) -> None:
+    """The login is an address, and those compare without case."""
+    secret = Secret(PASSWORD + town.code())
+    principal = await town.login.by_password(Door("smtp", HERE), "", "Claire.MARTIN@Demo.mssante.fr", secret)
+    assert principal.address == address(CLAIRE)
+
+
+# --- single use, grants ---
+
+
+async def test_five_at_once(town: Town) -> None:
+    """Five connections with the same code at once all get in, by one grant."""
+    entered = await asyncio.gather(*(town.enter(protocol=p) for p in ("imap", "imap", "imap", "imap", "smtp")))
+    assert {principal.address for principal in entered} == {address(CLAIRE)}
+    rows = town.home.tx().driver.execute("SELECT count(*), count(DISTINCT step) FROM grants").fetchone()
+    assert rows == (1, 1)
+
+
+async def test_code_used_elsewhere(town: Town) -> None:
+    """A code that one address used lets no other in, on any protocol; only the trail knows that it was used."""
+    await town.enter()
+    assert await refused(town, client=THERE, protocol="smtp") is Reason.CREDENTIALS
+    assert town.events()[-1][2] == "code-used"
+
+
+async def test_earlier_code_after_a_later_one(town: Town) -> None:
+    """A code older than one already used is used too."""
+    earlier = town.code()
+    town.clock.advance(30)
+    await town.enter()
+    assert await refused(town, CLAIRE, PASSWORD, earlier, client=THERE) is Reason.CREDENTIALS
+
+
+async def test_grant_serves_old_code(town: Town, hashes: list[str]) -> None:
+    """Within the grant the old code still serves, without another hash; past its end it doesn't."""
+    code = town.code()
+    await town.enter(code=code)
+    town.clock.advance(8 * 3600 - 1)
+    await town.enter(code=code, protocol="smtp")
+    assert hashes == ["valid-code"]
+    town.clock.advance(1)
+    assert await refused(town, CLAIRE, PASSWORD, code) is Reason.CREDENTIALS
+
+
+async def test_grant_after_restart(town: Town, hashes: list[str]) -> None:
+    """Another worker takes the grant's code after one hash of its own, and the same again without."""
+    code = town.code()
+    await town.enter(code=code)
+    town.clock.advance(3600)
+    other = town.worker()
+    await town.enter(code=code, login=other)
+    await town.enter(code=code, login=other)
+    assert hashes == ["valid-code", "accepted-code"]
+
+
+async def test_joining_never_prolongs(town: Town) -> None:
+    """A second valid code joins the grant and is taken from then on; the end stays that of the first."""
+    first = town.code()
+    await town.enter(code=first)
+    town.clock.advance(4 * 3600)
+    second = town.code()
+    await town.enter(code=second)
+    town.clock.advance(3600)
+    await town.enter(code=first)
+    await town.enter(code=second)
+    town.clock.advance(3 * 3600)
+    assert await refused(town, CLAIRE, PASSWORD, first) is Reason.CREDENTIALS
+    assert await refused(town, CLAIRE, PASSWORD, second) is Reason.CREDENTIALS
+    await town.enter()
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "same"),
+    [
+        ("192.0.2.1", "192.0.2.1", True),
+        ("192.0.2.1", "192.0.2.3", False),
+        ("127.0.0.1", "127.0.0.2", False),
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", True),
+        ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
+        ("::ffff:192.0.2.1", "192.0.2.1", True),
+    ],
+)
+async def test_grant_belongs_to_address(town: Town, first: str, second: str, same: bool) -> None:
+    """A grant serves the address it was opened from; of IPv6, its /64."""
+    code = town.code()
+    await town.enter(code=code, client=first)
+    town.clock.advance(600)
+    if same:
+        await town.enter(code=code, client=second)
+    else:
+        assert await refused(town, CLAIRE, PASSWORD, code, client=second) is Reason.CREDENTIALS
+
+
+async def test_other_digits_within_grant(town: Town) -> None:
+    """Within a grant, wrong digits and the bare password are failures."""
+    await town.enter()
+    code = town.code()
+    wrong = f"{(int(code) + 1) % 1_000_000:06d}"
+    assert await refused(town, CLAIRE, PASSWORD, wrong) is Reason.CREDENTIALS
+    assert await refused(town, CLAIRE, PASSWORD, "") is Reason.CREDENTIALS
+    assert await refused(town, CLAIRE, WRONG, code) is Reason.CREDENTIALS
+
+
+async def test_bare_password(tmp_path: Path, hashes: list[str]) -> None:
+    """Where the settings take it, the password alone is enough within a grant, and only there."""
+    town = Town(tmp_path, replace(FAST, grant_bare_password=True))
+    await town.settle_in()
+    assert await refused(town, CLAIRE, PASSWORD, "") is Reason.CREDENTIALS
+    await town.enter()
+    await town.enter(code="")
+    await town.enter(code="")
+    assert await refused(town, CLAIRE, WRONG, "") is Reason.CREDENTIALS
+    assert await refused(town, CLAIRE, PASSWORD, "", client=THERE) is Reason.CREDENTIALS
+    assert hashes == ["nothing", "valid-code", "bare", "nothing", "nothing"]
+    town.close()
+
+
+async def test_no_grants(tmp_path: Path) -> None:
+    """With a lifetime of nothing, each sign-in takes a new code, from the same address too."""
+    town = Town(tmp_path, replace(FAST, grant_lifetime=Seconds(0)))
+    await town.settle_in()
+    code = town.code()
+    await town.enter(code=code)
+    assert await refused(town, CLAIRE, PASSWORD, code) is Reason.CREDENTIALS
+    town.clock.advance(30)
+    await town.enter()
+    town.close()
+
+
+async def test_password_change_ends_grants(town: Town) -> None:
+    """After a password change neither the old nor the new password is taken with the old code."""
+    code = town.code()
+    await town.enter(code=code)
+    await town.people.set_password(address(CLAIRE), Secret("tout-Autre9-Chose4-verte"))
+    assert await refused(town, CLAIRE, PASSWORD, code) is Reason.CREDENTIALS
+    assert await refused(town, CLAIRE, "tout-Autre9-Chose4-verte", code) is Reason.CREDENTIALS
+    town.clock.advance(30)
+    await town.enter(password="tout-Autre9-Chose4-verte")
+
+
+async def test_rehash(town: Town, hashes: list[str]) -> None:
+    """New Argon2 parameters are taken at the next sign-in with the password, ending no session or grant."""
+    code = town.code()
+    before = await town.enter(code=code)
+    settings = replace(town.home.settings, auth=replace(FAST, argon2_time=2))
+    town.home.house = town.home.with_settings(settings)
+    other = town.worker()
+    after = await asyncio.gather(*(town.enter(code=code, login=other) for _ in range(3)))
+    await town.enter(code=code, login=other)
+    assert {principal.epoch for principal in after} == {before.epoch}
+    sealed = town.home.tx().driver.execute("SELECT secrets FROM accounts WHERE account_id = 1").fetchone()[0]
+    assert "t=2" in town.standing.credentials.secrets(before.account, sealed).password_hash
+
+
+# --- failures ---
+
+
+async def fail(town: Town, times: int, **more: str) -> list[Reason]:
+    return [await refused(town, CLAIRE, WRONG, "111111", **more) for _ in range(times)]
+
+
+async def test_address_locked(town: Town) -> None:
+    """The tenth failure locks the address for everybody behind it, for the lock's time; another isn't touched."""
+    for local in ("a", "b", "c", "d", "e"):
+        for _ in range(2):
+            with pytest.raises(Refusal):
+                secret = Secret("nobody123456")
+                await town.login.by_password(Door("imap", "127.0.0.5"), "", f"{local}@demo.mssante.fr", secret)
+    assert await refused(town, client="127.0.0.5") is Reason.LOCKED
+    await town.enter(client="127.0.0.6")
+    town.clock.advance(15 * 60)
+    await town.enter(client="127.0.0.5")
+
+
+async def test_account_locked(town: Town) -> None:
+    """Ten failures on an account from many addresses lock it, known or not, until the lock's time is over."""
+    for n in range(10):
+        await fail(town, 1, client=f"198.51.100.{n}")
+    assert await refused(town) is Reason.LOCKED
+    for n in range(10):
+        with pytest.raises(Refusal):
+            door = Door("imap", f"198.51.100.{n}")
+            await town.login.by_password(door, "", "nobody@demo.mssante.fr", Secret("nobody123456"))
+    with pytest.raises(Refusal) as caught:
+        await town.login.by_password(Door("imap", HERE), "", "nobody@demo.mssante.fr", Secret("nobody123456"))
+    assert caught.value.reason is Reason.LOCKED
+    town.clock.advance(15 * 60)
+    await town.enter()
+
+
+async def test_owner_not_locked_out(town: Town) -> None:
+    """A stranger's failures keep out neither who has a live grant nor who has a certificate."""
+    await town.enter()
+    for n in range(11):
+        await fail(town, 1, client=f"198.51.100.{n}")
+    await town.enter()
+    await town.login.by_certificate(claire(town), "")
+
+
+async def test_locked_address_takes_certificates(town: Town) -> None:
+    """A certificate gets in from a locked address."""
+    await fail(town, 10)
+    assert await refused(town) is Reason.LOCKED
+    await town.login.by_certificate(claire(town), "")
+
+
+async def test_many_at_once(town: Town) -> None:
+    """Guesses that come all at once tell no more than the failures that are borne."""
+    told = await asyncio.gather(*(town.enter(password=WRONG) for _ in range(25)), return_exceptions=True)
+    reasons = [e.reason for e in told if isinstance(e, Refusal)]
+    assert reasons.count(Reason.CREDENTIALS) == FAST.max_failures
+    assert reasons.count(Reason.LOCKED) == 25 - FAST.max_failures
+
+
+async def test_growing_delay(town: Town) -> None:
+    """Each failure's answer is held back twice as long as the one before, five seconds at most."""
+    await fail(town, 10)
+    assert town.waited == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5, 5, 5, 5])
+
+
+async def test_window(town: Town) -> None:
+    """A failure counts for an hour, each by itself."""
+    await fail(town, 5)
+    town.clock.advance(1800)
+    await fail(town, 4)
+    town.clock.advance(1801)
+    await fail(town, 5)
+    await town.enter()
+    assert await fail(town, 1) == [Reason.CREDENTIALS]
+
+
+async def test_good_sign_in_takes_back_its_own(town: Town) -> None:
+    """A fresh code takes back one's own failures, and nobody else's: the address can't be washed clean."""
+    await fail(town, 4)
+    for _ in range(5):
+        await refused(town, PAUL, WRONG, "111111")
+    await town.enter()
+    (ban,) = [ban for ban in await town.bans.list() if ban.shown == HERE]
+    assert ban.count == 5
+    await town.enter(code=town.code())  # within the grant: nothing changes
+    assert sorted((ban.shown, ban.count) for ban in await town.bans.list() if ban.shown) == [
+        (HERE, 5),
+        (str(address(PAUL)), 5),
+    ]
+
+
+async def test_ban_list_and_clear(town: Town) -> None:
+    """An administrator sees who is locked, and lifts it."""
+    await fail(town, 10)
+    listed = {ban.shown: (ban.count, ban.locked_until > 0) for ban in await town.bans.list()}
+    assert listed == {HERE: (10, True), str(address(CLAIRE)): (10, True)}
+    assert await town.bans.clear(HERE) == 1
+    assert await town.bans.clear(str(address(CLAIRE))) == 1
+    assert await town.bans.clear(HERE) == 0
+    await town.enter()
+    kinds = [kind for kind, *_ in town.events()]
+    assert (kinds.count("banned"), kinds.count("ban-cleared")) == (2, 2)
+
+
+async def test_locked_attempts_in_trail(town: Town) -> None:
+    """While locked, one event a minute stands for all attempts, so that a flood doesn't fill the trail."""
+    await fail(town, 10)
+    before = len(town.events())
+    await fail(town, 20)
+    town.clock.advance(60)
+    await fail(town, 1)
+    said = [event[3]["d"] for event in town.events()[before:]]
+    assert [each["attempts"] for each in said if isinstance(each, dict)] == [1, 20]
+
+
+# --- certificates ---
+
+
+def door(leaf: Leaf) -> Door:
+    return Door("imap", HERE, der(leaf.cert))
+
+
+def claire(town: Town) -> Door:
+    person = demo.CLAIRE
+    return door(town.pki.person(person.national_id, person.surname, person.given_name, person.title))
+
+
+def organisation(town: Town, local: str) -> Door:
+    (account,) = [a for a in demo.ACCOUNTS if a.address == str(address(local))]
+    assert account.structure is not None
+    return door(town.pki.organisation(account.common_name, account.structure.structure_id, "DEMO", "Paris (75)"))
+
+
+async def test_certificate(town: Town) -> None:
+    """A person's certificate opens their own box, and stays known by serial and issuer."""
+    principal = await town.login.by_certificate(claire(town), "")
+    assert (principal.address, principal.mechanism) == (address(CLAIRE), Mechanism.EXTERNAL)
+    assert principal.serial is not None
+    assert principal.issuer is not None
+
+
+async def test_oldest_box(town: Town) -> None:
+    """Of several boxes an empty authzid means the oldest; an address chooses another."""
+    new = replace(town.new(demo.ACCOUNTS[0]), address=address("claire.bis"))
+    await town.people.create(new)
+    assert (await town.login.by_certificate(claire(town), "")).address == address(CLAIRE)
+    second = await town.login.by_certificate(claire(town), "Claire.Bis@demo.mssante.fr")
+    assert second.address == address("claire.bis")
+    assert second.person == second.account
+
+
+@pytest.mark.parametrize("local", [ORG, APP])
+async def test_organisation(town: Town, local: str) -> None:
+    """An organisation's certificate opens the box of its (OU, CN)."""
+    assert (await town.login.by_certificate(organisation(town, local), "")).address == address(local)
+
+
+@pytest.mark.parametrize("authzid", [str(address(PAUL)), str(address(ORG)), "nobody@demo.mssante.fr", "not an address"])
+async def test_not_delegated(town: Town, authzid: str) -> None:
+    """A box that isn't delegated and one that doesn't exist are refused alike, by certificate and by password."""
+    for attempt in (town.login.by_certificate(claire(town), authzid), town.enter(authzid=authzid)):
+        with pytest.raises(Refusal) as caught:
+            await attempt
+        assert (caught.value.reason, str(caught.value.detail)) == (Reason.NOT_DELEGATED, "")
+    await town.enter()  # the code wasn't used up
+
+
+async def test_delegated(town: Town) -> None:
+    """A delegate opens the box by certificate or password, until the delegation is taken back."""
+    await town.people.delegate(address(ORG), address(CLAIRE))
+    for attempt in (
+        town.login.by_certificate(claire(town), str(address(ORG))),
+        town.enter(authzid=str(address(ORG))),
+    ):
+        principal = await attempt
+        assert (principal.address, principal.person != principal.account) == (address(ORG), True)
+    await town.people.undelegate(address(ORG), address(CLAIRE))
+    assert await refused(town, authzid=str(address(ORG))) is Reason.NOT_DELEGATED
+
+
+async def test_certificate_refused(town: Town) -> None:
+    """No certificate, a revoked one, and one that names nobody here are refused as certificates."""
+    person = demo.CLAIRE
+    revoked = door(town.pki.revoked_person(person.national_id, person.surname, person.given_name, person.title))
+    town.standing.reload_if_changed()
+    stranger = door(town.pki.person(demo.rpps(77), "AUTRE", "Jean", "Médecin"))
+    for given in (Door("imap", HERE), revoked, stranger):
+        with pytest.raises(Refusal) as caught:
+            await town.login.by_certificate(given, "")
+        assert caught.value.reason is Reason.CERTIFICATE
+        assert town.events()[-1][2] == "certificate"
+    assert not town.login.certificate_acceptable(Door("imap", HERE))
+    assert town.login.certificate_acceptable(revoked)
+
+
+# --- standing ---
+
+
+async def test_suspended(town: Town) -> None:
+    """A suspension is told to who proved who they are, and to nobody else."""
+    await town.enter()
+    await town.people.suspend(address(CLAIRE))
+    assert await refused(town, CLAIRE, WRONG) is Reason.CREDENTIALS
+    town.clock.advance(30)
+    assert await refused(town) is Reason.SUSPENDED
+    with pytest.raises(Refusal) as caught:
+        await town.login.by_certificate(claire(town), "")
+    assert caught.value.reason is Reason.SUSPENDED
+    await town.people.resume(address(CLAIRE))
+    await town.enter()
+
+
+async def test_struck_off(town: Town) -> None:
+    """Who is gone from the newest extract opens nothing, and hears why."""
+    await town.load(town.population.without(demo.CLAIRE.national_id))
+    assert await refused(town) is Reason.STRUCK_OFF
+    with pytest.raises(Refusal) as caught:
+        await town.login.by_certificate(claire(town), "")
+    assert caught.value.reason is Reason.STRUCK_OFF
+
+
+async def test_closed(town: Town) -> None:
+    """A closed account is an unknown one."""
+    await town.people.close(address(CLAIRE))
+    assert await refused(town) is Reason.CREDENTIALS
+    with pytest.raises(Refusal) as caught:
+        await town.login.by_certificate(claire(town), "")
+    assert caught.value.reason is Reason.CERTIFICATE
+
+
+async def test_signed_in_at(town: Town) -> None:
+    """The time of the last sign-in is written, once a minute at most."""
+    start = int(town.clock.now())
+    await town.enter()
+    town.clock.advance(59)
+    await town.enter()
+    assert (await town.people.show(address(CLAIRE))).signed_in_at == start
+    town.clock.advance(1)
+    await town.enter()
+    assert (await town.people.show(address(CLAIRE))).signed_in_at == start + 60
