@@ -80,7 +80,7 @@ class View:
             picked.update(range(first - 1, last))
         return sorted(picked)
 
-    def indexes_of_uids(self, ranges: Iterable[tuple[int, int]]) -> list[int]:
+    def indexes_of_uids(self, ranges: Iterable[tuple[int, int]]) -> Sequence[int]:
         """Indexes of the messages in these UID ranges (0 is the highest UID); UIDs of no message are passed over."""
         uids, end = self.uids, self.told_exists
         highest = uids[end - 1] if end else 0
@@ -91,7 +91,7 @@ class View:
             if start < stop:
                 spans.append((start, stop))
         if len(spans) == 1:
-            return list(range(*spans[0]))
+            return range(*spans[0])
         return sorted({index for span in spans for index in range(*span)})
 
     def uid_ranges(self, indexes: Sequence[int]) -> list[tuple[int, int]]:
@@ -99,8 +99,10 @@ class View:
 
         A range may span UIDs that aren't in the view, never a message that is and wasn't asked for.
         """
-        out: list[tuple[int, int]] = []
         uids = self.uids
+        if isinstance(indexes, range) and indexes.step == 1:
+            return [(uids[indexes[0]], uids[indexes[-1]])] if indexes else []
+        out: list[tuple[int, int]] = []
         start = previous = -1
         for index in indexes:
             if index != previous + 1 or start < 0:
@@ -122,6 +124,11 @@ class View:
     def recent(self) -> int:
         """How many messages are \\Recent to this session."""
         return len(self.uids) - bisect_left(self.uids, self.recent_uid)
+
+    @property
+    def takes_keywords(self) -> bool:
+        """Whether the account can have another keyword."""
+        return len(self.keyword_names) < folders.MAX_KEYWORDS
 
     # --- advancing ---
 
@@ -215,8 +222,9 @@ class View:
 
     def forget_updates(self, indexes: Iterable[int]) -> None:
         """Don't show these flags: STORE .SILENT, or they were just shown."""
-        for index in indexes:
-            self._touched.discard(self.uids[index])
+        if self._touched:
+            for index in indexes:
+                self._touched.discard(self.uids[index])
 
     def take_exists(self) -> int | None:
         """The number of messages to announce, None where the session knows it."""
