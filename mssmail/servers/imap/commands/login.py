@@ -1,0 +1,88 @@
+"""Signing in. Who may is `flow.login`'s to say; secrets pass through and stay nowhere."""
+
+from collections.abc import Awaitable
+from typing import assert_never
+
+from mssmail.base.principal import Principal
+from mssmail.base.refusal import Reason, Refusal
+from mssmail.servers.imap import replies
+from mssmail.servers.imap.commands.outcome import of
+from mssmail.servers.imap.session import Session
+from mssmail.wire.imap import commands, responses
+from mssmail.wire.imap.frame import Line, Refused
+from mssmail.wire.imap.responses import Status
+from mssmail.wire.imap.table import Request
+from mssmail.wire.sasl import registry
+from mssmail.wire.sasl.exchange import (
+    MAX_LINE_OCTETS,
+    Certificate,
+    Challenge,
+    Credentials,
+    Done,
+    Exchange,
+    Failed,
+    Failure,
+    Password,
+)
+
+
+async def login(session: Session, request: Request) -> Status:
+    """LOGIN (RFC 3501 §6.2.3): counts as SASL LOGIN."""
+    command = of(request, commands.Login)
+    return await _sign_in(session, request, Password("", command.user, command.password))
+
+
+async def authenticate(session: Session, request: Request) -> Status:
+    """AUTHENTICATE (RFC 3501 §6.2.2), an initial response allowed (RFC 4959)."""
+    command = of(request, commands.Authenticate)
+    offered = session.service.login.certificate_acceptable(session.door)
+    exchange = registry.begin(command.mechanism, certificate=offered)
+    if exchange is None:
+        return replies.status(replies.NO_SUCH_MECHANISM, request.tag)
+    outcome = await _exchanged(session, request, exchange, command.initial)
+    return outcome if isinstance(outcome, Status) else await _sign_in(session, request, outcome)
+
+
+async def _exchanged(
+    session: Session, request: Request, exchange: Exchange, initial: bytes | None
+) -> Credentials | Status:
+    """Go through challenges and responses; the credentials, or the reply where none came of it."""
+    step = exchange.begin(initial)
+    while True:
+        match step:
+            case Done(credentials):
+                return credentials
+            case Failed(Failure.CANCELLED):
+                return replies.status(replies.CANCELLED, request.tag)
+            case Failed():
+                session.fail()
+                return replies.status(replies.BAD_RESPONSE, request.tag)
+            case Challenge():
+                session.say(responses.ContinueWith(step.line))
+                session.framer.expect_line(MAX_LINE_OCTETS)
+                event = await session.event()
+                if isinstance(event, Refused):
+                    step = Failed(Failure.TOO_LONG)
+                else:
+                    assert isinstance(event, Line)
+                    step = exchange.answer(event.octets)
+            case _:
+                assert_never(step)
+
+
+async def _sign_in(session: Session, request: Request, credentials: Credentials) -> Status:
+    door, judge = session.door, session.service.login
+    match credentials:
+        case Certificate(authzid):
+            judged: Awaitable[Principal] = judge.by_certificate(door, authzid)
+        case Password(authzid, authcid, secret):
+            judged = judge.by_password(door, authzid, authcid, secret)
+        case _:
+            assert_never(credentials)
+    try:
+        principal = await judged
+    except Refusal as refusal:
+        if refusal.reason is not Reason.UNAVAILABLE:
+            session.fail()
+        raise
+    return session.enter(principal, request.tag)
