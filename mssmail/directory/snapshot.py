@@ -87,6 +87,7 @@ def import_extracts(
     *,
     clock: Clock,
     allow_shrink: bool = False,
+    shrink_limit: float = MAX_SHRINK,
     on_progress: OnProgress = lambda progress: None,
 ) -> SnapshotInfo:
     """Read one extract or one of each kind, and put the snapshot made of them in service at `target`.
@@ -105,7 +106,7 @@ def import_extracts(
         with _only_import(target):
             _remove_leftovers(target)
             try:
-                info = _build(new, target, files, clock, allow_shrink, on_progress)
+                info = _build(new, target, files, clock, None if allow_shrink else shrink_limit, on_progress)
                 _swap(new, target)
             finally:
                 _remove_leftovers(target)
@@ -221,17 +222,18 @@ def _sync(path: Path) -> None:
 
 
 def _build(
-    new: Path, target: Path, files: Sequence[Path], clock: Clock, allow_shrink: bool, on_progress: OnProgress
+    new: Path, target: Path, files: Sequence[Path], clock: Clock, shrink_limit: float | None, on_progress: OnProgress
 ) -> SnapshotInfo:
-    """Write the new snapshot, complete but for its durability."""
+    """Write the new snapshot, complete but for its durability. Without `shrink_limit` any size is taken."""
+    allow_shrink = shrink_limit is None
     current = _read_current(target, allow_shrink)
     with closing(_create(new)) as db:
         sources: dict[Kind, SourceInfo] = {}
         for file in files:
             with open_source(file) as source:
                 made = _load(db, source, set(sources), clock, allow_shrink, on_progress)
-            if current is not None and not allow_shrink:
-                _check_shrink(made, current)
+            if current is not None and shrink_limit is not None:
+                _check_shrink(made, current, shrink_limit)
             sources[made.kind] = made
         if current is not None:
             _carry_over(db, target, current, sources)
@@ -330,14 +332,14 @@ def _worst(source: Source) -> str:
     return f"mostly {faults[0].fault.value}, first in line {faults[0].first_line}" if faults else "only a header"
 
 
-def _check_shrink(made: SourceInfo, current: SnapshotInfo) -> None:
+def _check_shrink(made: SourceInfo, current: SnapshotInfo, limit: float) -> None:
     before = {Kind.ACTIVITY: current.people, Kind.BOXES: current.boxes}[made.kind]
-    if made.kept < before * (1 - MAX_SHRINK):
+    if made.kept < before * (1 - limit):
         noun = _COUNTED[made.kind][1]
         raise Refusal(
             Reason.IMPORT,
             f"{made.name}: {made.kept} {noun} where the current directory has {before}: "
-            f"more than {MAX_SHRINK:.0%} fewer, which must be allowed expressly",
+            f"more than {limit:.0%} fewer, which must be allowed expressly",
         )
 
 

@@ -59,7 +59,12 @@ class Refresh:
 
         def work() -> SnapshotInfo:
             return import_extracts(
-                target, files, clock=self._house.clock, allow_shrink=allow_shrink, on_progress=on_progress
+                target,
+                files,
+                clock=self._house.clock,
+                allow_shrink=allow_shrink,
+                shrink_limit=self._house.settings.directory.shrink_limit,
+                on_progress=on_progress,
             )
 
         return await self._swap(work, {"files": [file.name for file in files], "allow_shrink": allow_shrink})

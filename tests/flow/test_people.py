@@ -14,6 +14,7 @@ from mssmail.crypto.keystore import KeyKind
 from mssmail.demo import people as demo
 from mssmail.flow.boxes import Boxes
 from mssmail.flow.people import NewAccount, generate_password
+from mssmail.flow.refresh import Refresh
 from mssmail.flow.sessions import Sessions
 from mssmail.identity import otp
 from mssmail.store import accounts, replays
@@ -305,3 +306,18 @@ async def test_refresh_refused(town: Town, tmp_path: Path) -> None:
     assert await reason_of(town.refresh.load([bad])) is Reason.IMPORT
     assert town.events()[-1][0] == "directory-refused"
     await town.enter()
+
+
+@pytest.mark.parametrize(("limit", "taken"), [(0.5, True), (0.0, False)])
+async def test_shrink_limit(town: Town, limit: float, taken: bool) -> None:
+    """How much smaller a new extract may be is a setting."""
+    settings = town.home.settings
+    town.home.house = town.home.with_settings(
+        replace(settings, directory=replace(settings.directory, shrink_limit=limit))
+    )
+    town.refresh = Refresh(town.house, town.standing, "root")
+    smaller = town.population.without(demo.CLAIRE.national_id)
+    if taken:
+        await town.load(smaller, allow_shrink=False)
+    else:
+        assert await reason_of(town.load(smaller, allow_shrink=False)) is Reason.IMPORT
