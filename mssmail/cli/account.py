@@ -14,7 +14,12 @@ if TYPE_CHECKING:
     from mssmail.base.secret import Secret
     from mssmail.flow.people import AccountView, Created
 
-app = typer.Typer(name="account", no_args_is_help=True, help="Boxes: make, show, suspend, close, password, code.")
+app = typer.Typer(
+    name="account",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Boxes: make, show, suspend, close, password, code.",
+)
 
 _TO = Annotated[str, typer.Argument(metavar="PERSON", help="The address of a professional's own box.")]
 _YES = Annotated[bool, typer.Option("--yes", help="Don't ask.")]

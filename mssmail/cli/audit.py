@@ -14,7 +14,7 @@ from mssmail.cli.verb import JSON, REFUSED, UNUSABLE, Desk, Stop, act, address_o
 if TYPE_CHECKING:
     from mssmail.flow.inspect import Opened
 
-app = typer.Typer(name="audit", no_args_is_help=True, help="The trail: who did what and when.")
+app = typer.Typer(name="audit", no_args_is_help=True, rich_markup_mode=None, help="The trail: who did what and when.")
 
 FOLLOW_EVERY_S = 1.0
 _LINES = Annotated[bool, typer.Option("--json", help="For a program: a JSON object a line, with stable keys.")]

@@ -7,7 +7,9 @@ import typer
 from mssmail.cli import screen
 from mssmail.cli.verb import JSON, UNUSABLE, Desk, Stop, act, by
 
-app = typer.Typer(name="ban", no_args_is_help=True, help="Failed sign-ins, and who is locked out by them.")
+app = typer.Typer(
+    name="ban", no_args_is_help=True, rich_markup_mode=None, help="Failed sign-ins, and who is locked out by them."
+)
 
 
 @app.command(name="list")

@@ -7,7 +7,7 @@ import typer
 from mssmail.cli import screen
 from mssmail.cli.verb import JSON, UNUSABLE, Stop, config_of, settings_of
 
-app = typer.Typer(name="config", no_args_is_help=True, help="Check and show the configuration.")
+app = typer.Typer(name="config", no_args_is_help=True, rich_markup_mode=None, help="Check and show the configuration.")
 
 
 @app.command()

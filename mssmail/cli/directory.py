@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from mssmail.flow import consult
     from mssmail.flow.refresh import Progress, SnapshotInfo
 
-app = typer.Typer(name="directory", no_args_is_help=True, help="The health directory: who is registered.")
+app = typer.Typer(
+    name="directory", no_args_is_help=True, rich_markup_mode=None, help="The health directory: who is registered."
+)
 
 
 @app.command(name="import")

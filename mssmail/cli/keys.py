@@ -5,7 +5,9 @@ import typer
 from mssmail.cli import screen
 from mssmail.cli.verb import REFUSED, Stop, settings_of
 
-app = typer.Typer(name="keys", no_args_is_help=True, help="The root key, under which all others are wrapped.")
+app = typer.Typer(
+    name="keys", no_args_is_help=True, rich_markup_mode=None, help="The root key, under which all others are wrapped."
+)
 
 
 @app.command()

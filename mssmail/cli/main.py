@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 
 from mssmail.cli import account, audit, ban, config, demo, directory, keys, retention, serve
@@ -21,6 +20,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help: rich would triple the time until it stands there
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -76,15 +76,13 @@ def run(arguments: Sequence[str]) -> int:
             return status if isinstance(status, int) else 0
     except Stop as stop:
         return _say(stop.status, *stop.lines)
-    except click.exceptions.NoArgsIsHelpError as usage:
-        usage.show()
-        return UNUSABLE
-    except click.UsageError as usage:
-        where = usage.ctx.command_path if usage.ctx is not None else "mssmail"
-        return _say(UNUSABLE, f"{usage.format_message()} (`{where} --help` tells more)")
-    except click.ClickException as error:
-        return _say(REFUSED, error.format_message())
-    except (click.Abort, KeyboardInterrupt):
+    except typer.TyperException as error:
+        text = error.format_message()
+        if "\n" in text:  # a noun alone: its help
+            sys.stderr.write(text + "\n")
+            return error.exit_code
+        return _say(error.exit_code, f"{text} (--help tells more)")
+    except (typer.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except BrokenPipeError:
         return _unread()

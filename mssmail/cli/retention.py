@@ -7,7 +7,9 @@ import typer
 from mssmail.cli import screen
 from mssmail.cli.verb import ADDRESS, JSON, REFUSED, UNUSABLE, Desk, Stop, act, address_of, by, settings_of
 
-app = typer.Typer(name="retention", no_args_is_help=True, help="Terms of mail, and erasing it at its term.")
+app = typer.Typer(
+    name="retention", no_args_is_help=True, rich_markup_mode=None, help="Terms of mail, and erasing it at its term."
+)
 
 WAIT_S = 30.0
 

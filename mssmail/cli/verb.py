@@ -143,7 +143,7 @@ def guarded() -> Iterator[None]:
 
 def _told(error: Exception) -> Exception:
     """The Stop that tells of an error; click's own pass as they are."""
-    if type(error).__module__.startswith(("click.", "typer.")):
+    if isinstance(error, typer.TyperException | typer.Abort):
         return error
     from mssmail.app import Unusable
     from mssmail.base.refusal import Refusal
