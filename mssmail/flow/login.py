@@ -41,6 +41,8 @@ LOCKED_DELAY_S: Final = 1.0
 LOCKED_TRACED_EVERY_S: Final = 60.0
 MAX_WAITING: Final = 2_000
 """Passwords that wait for Argon2: 17 s of work for two threads. Beyond, the answer is to come back later."""
+EXPIRE_EVERY_S: Final = 600.0
+"""How often failures that count no more are swept out, by the sign-in that comes next."""
 _MAX_TRACED: Final = 10_000
 
 _sign_ins = counter("mssmail_sign_ins_total", "Sign-ins by outcome.", labels=("protocol", "mechanism", "outcome"))
@@ -74,6 +76,7 @@ class Login:
         self._pause = pause
         self._door = authenticate.Door(house.keys, standing.credentials, house.settings.auth, house.clock)
         self._queued = 0
+        self._swept_at = house.clock.monotonic()
         self._traced: dict[bytes, tuple[float, int]] = {}
 
     def certificate_acceptable(self, door: Door) -> bool:
@@ -147,9 +150,12 @@ class Login:
             raise await self._keep_out(door, seen, seen.locked)
         refused = None if asked is None else self._access(asked)
         proved = self._door.recall(attempt, seen) or await self._prove(attempt, seen)
+        sweep = self._sweep_due()
 
         def write(tx: Transaction) -> Settled:
             settled = self._door.settle(tx, attempt, seen, proved, None if refused is None else refused.reason)
+            if sweep:
+                self._door.lockout.expire(tx)
             if settled.reason is None:
                 assert asked is not None
                 principal = self._principal(door, Mechanism.PASSWORD, asked)
@@ -176,6 +182,13 @@ class Login:
         box = None if wanted is None else accounts.by_address(tx, self._standing.credentials.address_digest(wanted))
         delegated = box is not None and accounts.is_delegate(tx, box.account_id, row.account_id)
         return seen, _Asked(row, box, same_box=False, delegated=delegated)
+
+    def _sweep_due(self) -> bool:
+        now = self._house.clock.monotonic()
+        if now - self._swept_at < EXPIRE_EVERY_S:
+            return False
+        self._swept_at = now
+        return True
 
     async def _prove(self, attempt: Attempt, seen: Seen) -> Proved:
         """Verify off the loop. Raises Refusal(UNAVAILABLE) where too many wait already."""

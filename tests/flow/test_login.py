@@ -352,6 +352,15 @@ async def test_ban_list_and_clear(town: Town) -> None:
     assert (kinds.count("banned"), kinds.count("ban-cleared")) == (2, 2)
 
 
+async def test_old_failures_swept(town: Town) -> None:
+    """Rows of failures that count no more don't pile up."""
+    for n in range(5):
+        await fail(town, 1, client=f"198.51.100.{n}")
+    town.clock.advance(3601)
+    await town.enter()
+    assert town.home.tx().driver.execute("SELECT count(*) FROM failures").fetchone() == (0,)
+
+
 async def test_locked_attempts_in_trail(town: Town) -> None:
     """While locked, one event a minute stands for all attempts, so that a flood doesn't fill the trail."""
     await fail(town, 10)
