@@ -25,6 +25,8 @@ from mssmail.servers.net.tls import server_context
 from mssmail.servers.smtp.roles import Role
 from mssmail.servers.smtp.server import SubmissionServer
 from mssmail.settings.model import Settings, Trust
+from mssmail.store import trail
+from mssmail.store.trail import EventRow
 from tests.support.houses import DOMAIN, Home
 
 PATIENCE_S = 20.0
@@ -115,7 +117,7 @@ class Client:
 
     async def reply(self) -> str:
         """One whole reply, its lines joined by LF."""
-        lines = []
+        lines: list[str] = []
         while True:
             line = (await asyncio.wait_for(self.reader.readline(), PATIENCE_S)).decode("ascii")
             if not line:
@@ -232,17 +234,16 @@ class Harbour:
     async def messages(self, principal: Principal | None = None) -> list[bytes]:
         """The octets of every message in the INBOX of paul, or of somebody else."""
         view = await open_view(self.home.house, principal or self.paul, "INBOX", read_only=True)
-        try:
-            reader, found = Reader(self.home.house, view), []
-            async for fetched in reader.messages(range(len(view.uids)), [(Section(), None)]):
-                (piece,) = fetched.pieces
-                assert piece is not None
-                found.append(
-                    piece.data if piece.data is not None else b"".join([p async for p in reader.stream(piece)])
-                )
-            return found
-        finally:
-            view.close()
+        reader, found = Reader(self.home.house, view), list[bytes]()
+        async for fetched in reader.messages(range(len(view)), [(Section(), None)]):
+            (piece,) = fetched.pieces
+            assert piece is not None
+            found.append(piece.data if piece.data is not None else b"".join([p async for p in reader.stream(piece)]))
+        return found
+
+    def trail(self) -> list[EventRow]:
+        """Every event so far."""
+        return trail.events_of(self.home.tx(), self.home.chain, 0, 10_000)
 
     async def close(self) -> None:
         for client in self._clients:

@@ -1,0 +1,271 @@
+"""A connection of the SMTP side: how it begins, reads, writes, waits and ends. Knows no command and no reply's meaning.
+
+It is aiosmtpd 1.4.6's protocol class, kept for its stream; each override names the defect it mends.
+
+Invariants:
+- One task a connection, which nobody cancels: a client that leaves cuts no commit short. It ends because reading or
+  writing fails, and whoever wants it gone says so by `part`, `end` or `abort`.
+- Replies wait in `_out` until the client's turn comes, so that a pipelined group costs one write (RFC 2920 §3.2).
+- `_waiting` is true only while we wait for the peer; only then does the clock run against it, and only then may another
+  part of the program hang up.
+- Memory: a line of `MAX_AUTH_OCTETS` and what StreamReader holds (128 KiB and one read), whatever the peer sends.
+"""
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, AnyStr, Final
+
+from aiosmtpd.smtp import SMTP
+
+from mssmail.base.principal import Door
+from mssmail.base.refusal import Reason
+from mssmail.flow.submit import Acknowledgements
+from mssmail.metrics.logs import failure, get_logger
+from mssmail.metrics.registry import counter
+from mssmail.servers.net.tls import HANDSHAKE_TIMEOUT_S, peer_certificate
+from mssmail.servers.smtp import replies
+from mssmail.wire.sasl.exchange import MAX_LINE_OCTETS
+
+if TYPE_CHECKING:
+    from mssmail.servers.smtp.server import SubmissionServer
+
+MAX_AUTH_OCTETS: Final = MAX_LINE_OCTETS + 64
+"""`AUTH`, the mechanism and CRLF around an initial response (RFC 4954 §4): the longest line there is."""
+MAX_SKIPPED_OCTETS: Final = 1 << 20
+"""How much of one endless line is read before the connection is closed."""
+READ_OCTETS: Final = 256 * 1024
+LINGER_S: Final = 5.0
+"""How long a closed connection may take to read our last words."""
+
+# aiosmtpd logs each command at info and each line of a message at debug.
+logging.getLogger("mail.log").disabled = True
+
+_broken = counter("mssmail_smtp_handshakes_failed_total", "STARTTLS handshakes that failed.")
+_log = get_logger("servers.smtp")
+
+
+class Gone(Exception):
+    """The peer is no longer there, or was told to go."""
+
+
+class Connection(SMTP):
+    """One client of a listener; `Session` obeys its lines."""
+
+    line_length_limit = 64 * 1024
+    """Mends: 1001 octets as the stream's limit, by which long lines and AUTH responses failed and reads were tiny."""
+
+    def __init__(self, server: "SubmissionServer") -> None:
+        """Mends: socket.getfqdn() for each connection; limits of commands shared by all of them (ours are constants);
+        `auth_require_tls`, which refuses AUTH on an implicitly encrypted connection.
+        """
+        self._server = server
+        self._settings = server.house.settings.smtp
+        super().__init__(None, enable_SMTPUTF8=True, hostname=server.house.settings.server.name, loop=server.loop)
+        self.door = Door("smtp", "")
+        self.uncapped = False
+        """Whether numbers of connections and mails aren't capped for this client."""
+        self.task: asyncio.Task[None] | None = None
+        self._tls = server.role.implicit_tls
+        self._buffer = bytearray()
+        self._out: list[bytes] = []
+        self._waiting = self._closing = self._handshaking = False
+        self._receiving = False
+        """Whether a message is under way, from the 354 to its answer."""
+        self._fresh = False
+        """Whether octets have come since our last words left."""
+        self._parting: bytes | None = None
+        self._ended: Reason | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._deadline = 0.0
+        self._at_latest = 0.0
+        """When the peer's time is up however often it speaks: to sign in, or to send a message."""
+        self._acks = Acknowledgements(server.house)
+
+    async def _obey(self, line: bytes | None) -> None:
+        """Carry out a command; None for one that was too long. Raises Gone."""
+        raise NotImplementedError
+
+    def _leave(self) -> None:
+        """Let go of what a session holds."""
+
+    async def _handle_client(self) -> None:
+        """Greet, then take commands until one side has enough.
+
+        Mends: the text of an exception sent to the client; commands and peers written to the log.
+        """
+        self._say(self._server.greeting)
+        try:
+            while not self._closing:
+                await self._obey(await self._line())
+                if self._parting is not None:
+                    self._hang_up(self._parting)
+        except Gone:
+            pass
+        except Exception as error:  # noqa: BLE001 - ours; the connection ends, the server goes on
+            failure(_log, "smtp session failed", error)
+        finally:
+            self._acks.lost()
+            self._leave()
+            if not self._closing:
+                self._writer.close()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Mends: no limit on connections; a second call in mid-connection, by which STARTTLS was done."""
+        super(SMTP, self).connection_made(transport)
+        self.transport = transport
+        now = self.loop.time()
+        self._at_latest = now + self._settings.timeout
+        refused = self._server.arrive(self, transport)
+        self._deadline = self._at_latest
+        self._timer = self.loop.call_later(self._settings.timeout, self._tick)
+        if refused is not None:
+            self._hang_up(refused)
+            return
+        self.task = self.loop.create_task(self._handle_client())
+
+    def data_received(self, data: bytes) -> None:
+        self._fresh = True
+        if not self._closing:
+            super().data_received(data)
+
+    def eof_received(self) -> bool | None:
+        """Mends: a half-closed connection cancelled the task, in the midst of a commit too."""
+        return None if self._closing else super(SMTP, self).eof_received()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Mends: a lost connection cancelled the task, in the midst of a commit too."""
+        self._closing = True
+        if self._timer is not None:
+            self._timer.cancel()
+        self._server.left(self)
+        super(SMTP, self).connection_lost(error)
+        self.transport = None
+
+    def _tick(self) -> None:
+        """See whether the peer's time is up. Mends: a timer made anew for each command, none while a message comes, and
+        an end without 421. One timer a connection looks at the deadline when it would have been due.
+        """
+        now = self.loop.time()
+        if self._waiting and now >= self._deadline:
+            self._hang_up(replies.TIMEOUT)
+        else:
+            # While the work is ours there is nothing to be late for; look again in a moment.
+            self._timer = self.loop.call_later(self._deadline - now if self._waiting else 1.0, self._tick)
+
+    def _hang_up(self, last_words: bytes = b"") -> None:
+        """Write what waits and `last_words`, then close; the task finds the stream at its end."""
+        if self._closing:
+            return
+        self._closing = True
+        if self._timer is not None:
+            self._timer.cancel()
+        transport = self._writer.transport
+        if self._handshaking:
+            transport.abort()
+            return
+        self._writer.write(b"".join(self._out) + last_words)
+        self._out.clear()
+        self._writer.close()
+        self._timer = self.loop.call_later(LINGER_S, transport.abort)
+        self._reader.feed_eof()
+
+    def end(self, reason: Reason) -> None:
+        """Close because the right to be in has ended: at once, or when our own work in hand is done.
+
+        A message that is still coming is refused; one whose commit is under way is answered as it turns out.
+        """
+        self._ended = reason
+        self._parting = replies.ENDED
+        if self._waiting:
+            self._hang_up(replies.ENDED)
+
+    def part(self, last_words: bytes) -> None:
+        """Close as soon as no message is under way."""
+        self._parting = self._parting or last_words
+        if self._waiting and not self._receiving:
+            self._hang_up(last_words)
+
+    def abort(self) -> None:
+        """Close at once, without a word."""
+        self._closing = True
+        self._writer.transport.abort()
+
+    # -- reading and writing -------------------------------------------------------------------------------------
+
+    def _say(self, reply: bytes) -> None:
+        self._out.append(reply)
+
+    async def push(self, status: AnyStr) -> None:
+        """Mends: encoding, logging, a write and a drain for each line, a quarter of a small message's cost."""
+        self._say((status.encode() if isinstance(status, str) else status) + b"\r\n")
+
+    async def _read(self) -> bytes:
+        """Send what waits, then return what the peer sends next. Raises Gone."""
+        if self._parting is not None and (self._ended is not None or not self._receiving):
+            self._hang_up(self._parting)
+        if self._closing:
+            raise Gone
+        self._deadline = min(self.loop.time() + self._settings.timeout, self._at_latest)
+        self._waiting = True
+        try:
+            if self._out:
+                self._fresh = False
+                self._writer.write(b"".join(self._out) if len(self._out) > 1 else self._out[0])
+                self._out.clear()
+                await self._writer.drain()
+            octets = await self._reader.read(READ_OCTETS)
+        except OSError:
+            raise Gone from None
+        finally:
+            self._waiting = False
+        if not octets:
+            raise Gone
+        if self._fresh:
+            # What came after our last words left tells that they were read; what lay here before tells nothing.
+            self._acks.read()
+        return octets
+
+    async def _line(self) -> bytes | None:
+        """The next line with its LF, None where it was over MAX_AUTH_OCTETS; it is read to its end first. Raises Gone.
+
+        Mends: readline() with the stream's limit, which raised ValueError in an exchange.
+        """
+        buffer, start, skipped = self._buffer, 0, 0
+        while (end := buffer.find(b"\n", start)) < 0:
+            if len(buffer) > MAX_AUTH_OCTETS:
+                skipped += len(buffer)
+                buffer.clear()
+                if skipped > MAX_SKIPPED_OCTETS:
+                    self._hang_up(replies.TOO_LONG)
+            start = len(buffer)
+            buffer += await self._read()
+        line = bytes(buffer[: end + 1])
+        del buffer[: end + 1]
+        return None if skipped or len(line) > MAX_AUTH_OCTETS else line
+
+    async def _start_tls(self) -> None:
+        """Turn to TLS. Raises Gone where the handshake fails.
+
+        Mends: asyncio's private SSLProtocol, on uvloop too (280 KB an idle connection), without a time limit. Whatever
+        came in clear behind the command is dropped: it may not be the client's (RFC 3207 §5, CVE-2011-0411).
+        """
+        # From here on nothing more is read in clear; what was read is thrown away, as aiosmtpd does.
+        self._writer.transport.pause_reading()  # type: ignore[attr-defined]
+        self._buffer.clear()
+        self._reader._buffer.clear()  # type: ignore[attr-defined]
+        self._writer.write(b"".join(self._out) + replies.START_TLS)
+        self._out.clear()
+        self._deadline, self._handshaking, self._waiting = self.loop.time() + HANDSHAKE_TIMEOUT_S, True, True
+        try:
+            await self._writer.start_tls(self._server.tls, ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S)
+        except (OSError, EOFError):
+            _broken.inc()
+            self.abort()
+            raise Gone from None
+        finally:
+            self._handshaking = self._waiting = False
+        if self._closing:
+            raise Gone
+        self.transport = self._writer.transport
+        self._tls = True
+        self.door = Door("smtp", self.door.client, peer_certificate(self.transport))

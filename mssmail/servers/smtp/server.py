@@ -1,0 +1,133 @@
+"""A listener of the SMTP side: what its connections share, how many there may be, and how they end.
+
+`factory` goes to `loop.create_server`, with `ssl` where the role's TLS is implicit; `close` after the listening socket
+is closed. All methods on the loop. Connections are counted for each listener of each worker.
+"""
+
+import asyncio
+import ipaddress
+from collections import Counter
+from typing import Final
+
+from mssmail.base.principal import Door
+from mssmail.flow.gate import Gate
+from mssmail.flow.house import House
+from mssmail.flow.login import Login
+from mssmail.flow.sessions import Sessions
+from mssmail.flow.submit import Rate
+from mssmail.metrics.registry import counter, gauge
+from mssmail.servers.net.stream import TlsContext
+from mssmail.servers.net.tls import peer_certificate
+from mssmail.servers.smtp import replies
+from mssmail.servers.smtp.connection import Connection
+from mssmail.servers.smtp.roles import Role, announcement
+from mssmail.servers.smtp.session import Session
+
+COMMIT_S: Final = 0.8
+"""How long a commit in hand is waited for when the grace is over."""
+
+_connections = counter("mssmail_smtp_connections_total", "Connections taken.", labels=("listener",))
+_turned_away = counter(
+    "mssmail_smtp_turned_away_total", "Connections over the limit of an address.", labels=("listener",)
+)
+_open = gauge("mssmail_smtp_open", "Connections open.", labels=("listener",))
+
+
+class SubmissionServer:
+    """The connections of one submission port in one worker."""
+
+    def __init__(
+        self,
+        house: House,
+        login: Login,
+        gate: Gate,
+        sessions: Sessions,
+        role: Role,
+        *,
+        tls: TlsContext,
+        rate: Rate | None = None,
+    ) -> None:
+        """`tls` serves STARTTLS; one `rate` given to both ports of a worker makes them count together."""
+        self.house = house
+        self.login = login
+        self.gate = gate
+        self.sessions = sessions
+        self.role = role
+        self.tls = tls
+        self.rate = rate or Rate(house)
+        self.loop = asyncio.get_running_loop()
+        self.greeting = f"220 {house.settings.server.name} ESMTP\r\n".encode("ascii")
+        self._announced = {
+            (encrypted, shown): announcement(house.settings, tls=encrypted, certificate=shown)
+            for encrypted in (False, True)
+            for shown in (False, True)
+        }
+        self.open: set[Connection] = set()
+        """The connections there are."""
+        self._by_client: Counter[str] = Counter()
+        self._closing = False
+        self._metrics = tuple(metric.labels(role.value) for metric in (_connections, _turned_away))
+        self._gauge = _open.labels(role.value)
+
+    def factory(self) -> Session:
+        """A protocol for one more connection."""
+        return Session(self)
+
+    def announced(self, encrypted: object, certificate: bytes | None) -> bytes:
+        """The answer to EHLO."""
+        return self._announced[bool(encrypted), certificate is not None]
+
+    def arrive(self, session: Connection, transport: asyncio.BaseTransport) -> bytes | None:
+        """Take a connection in and tell it who is there; the 421 by which it is turned away."""
+        client, loopback = _client(transport)
+        session.door = Door("smtp", client, peer_certificate(transport) if self.role.implicit_tls else None)
+        session.uncapped = loopback and self.house.settings.server.loopback_unlimited
+        self.open.add(session)
+        self._by_client[client] += 1
+        self._gauge.inc()
+        if self._closing:
+            return replies.STOPPING
+        if not session.uncapped and self._by_client[client] > self.house.settings.smtp.max_connections_per_address:
+            self._metrics[1].inc()
+            return replies.TOO_MANY_CONNECTIONS
+        self._metrics[0].inc()
+        return None
+
+    def left(self, session: Connection) -> None:
+        """A connection is over."""
+        if session not in self.open:
+            return
+        self.open.discard(session)
+        self._gauge.dec()
+        client = session.door.client
+        self._by_client[client] -= 1
+        if not self._by_client[client]:
+            del self._by_client[client]
+
+    async def close(self, grace_s: float) -> None:
+        """Say 421 to the idle, let messages under way end within `grace_s`, then close what is left.
+
+        A commit in hand is waited for a moment longer; whose 250 isn't read is known again when it is sent anew.
+        """
+        self._closing = True
+        for session in list(self.open):
+            session.part(replies.STOPPING)
+        tasks = {session.task for session in self.open if session.task is not None}
+        if tasks:
+            _, tasks = await asyncio.wait(tasks, timeout=grace_s)
+        for session in list(self.open):
+            session.abort()
+        if tasks:
+            await asyncio.wait(tasks, timeout=COMMIT_S)
+
+
+def _client(transport: asyncio.BaseTransport) -> tuple[str, bool]:
+    """The peer's IP address, an IPv4 one as such on a socket of both kinds, and whether it is of this machine."""
+    peer = transport.get_extra_info("peername")
+    try:
+        address = ipaddress.ip_address(peer[0].partition("%")[0])
+    except (TypeError, IndexError, ValueError, AttributeError):
+        return "unknown", False  # it left while it came
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return str(address), address.is_loopback
