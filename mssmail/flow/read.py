@@ -21,6 +21,7 @@ from mssmail.flow.house import House
 from mssmail.flow.keep import off_loop
 from mssmail.flow.view import View
 from mssmail.metrics.registry import counter
+from mssmail.mime.limits import DEFAULT
 from mssmail.mime.record import Record, RecordFormatError
 from mssmail.mime.resolve import Chosen, Octets, Range, resolve
 from mssmail.store import accounts, messages
@@ -29,9 +30,13 @@ from mssmail.store.interface import Transaction
 from mssmail.store.messages import Facts, FlagChange, SealedMessage
 
 BATCH_MESSAGES = 200
+_WITH_BODIES = 25
+"""Rows read at a time where bodies are asked for too: a batch is full after few of them."""
 BATCH_OCTETS = 1 << 20
 WHOLE_OCTETS = 512 * 1024
-"""A part up to this size is opened with its batch; a larger one is streamed."""
+"""Parts of a message up to this size, together, are opened with its batch; what is more is streamed."""
+_HEADER_OCTETS = DEFAULT.headers_octets
+"""Of a header that isn't in the record, what chosen fields are looked for in: a message may be nothing but header."""
 
 _opened = counter("mssmail_messages_opened_total", "Records opened.")
 _unreadable = counter("mssmail_messages_unreadable_total", "Messages that couldn't be opened.", labels=("reason",))
@@ -69,6 +74,11 @@ class Fetched:
     facts: Facts
     record: Record
     pieces: Sequence[Piece | None] = field(default=())
+
+    @property
+    def held_octets(self) -> int:
+        """What it takes in memory."""
+        return len(self.record.octets) + sum(len(p.data or b"") for p in self.pieces if p is not None)
 
 
 Wanted = tuple[Section, Span | None]
@@ -144,33 +154,29 @@ class Reader:
         """As many of `part` as make a batch, and how many that was."""
         view, house, account = self._view, self._house, self._view.principal.account
         by_uid = {view.uids[index]: index for index in part}
-        ranges = view.uid_ranges(part)
+        step = _WITH_BODIES if wanted else BATCH_MESSAGES
+        slices = [view.uid_ranges(part[at : at + step]) for at in range(0, len(part), step)]
 
-        def work(tx: Transaction) -> tuple[list[Fetched], int, int]:
-            rows = messages.sealed(tx, view.folder, account, ranges)
+        def work(tx: Transaction) -> tuple[list[Fetched], int]:
             out: list[Fetched] = []
-            octets = lost = 0
-            last = part[-1]
-            for row in rows:
-                index = by_uid.get(row.facts.uid)
-                if index is None:
-                    continue
-                fetched = _open(tx, house, account, index, row, wanted)
-                if fetched is None:
-                    lost += 1
-                    continue
-                out.append(fetched)
-                octets += len(fetched.record.octets) + sum(len(p.data or b"") for p in fetched.pieces if p is not None)
-                if octets >= BATCH_OCTETS:
-                    last = index
-                    break
-            done = part.index(last) + 1
-            missing = done - len(out)
-            return out, done, max(missing, lost)
+            octets = 0
+            for ranges in slices:
+                for row in messages.sealed(tx, view.folder, account, ranges):
+                    index = by_uid.get(row.facts.uid)
+                    if index is None:
+                        continue
+                    fetched = _open(tx, house, account, index, row, wanted)
+                    if fetched is None:
+                        continue
+                    out.append(fetched)
+                    octets += fetched.held_octets
+                    if octets >= BATCH_OCTETS:
+                        return out, part.index(index) + 1
+            return out, len(part)
 
-        found, done, lost = await house.read.run(work)
+        found, done = await house.read.run(work)
         _opened.inc(len(found))
-        self.lost += lost
+        self.lost += done - len(found)
         return found, done
 
     async def stream(self, piece: Piece) -> AsyncIterator[bytes]:
@@ -278,6 +284,7 @@ class _Pieces:
         self._key = key
         self._record = record
         self._sealed: Sealed | None = None
+        self._held = 0
 
     def all(self, wanted: Sequence[Wanted]) -> list[Piece | None]:
         return [self._piece(section, span) for section, span in wanted]
@@ -303,12 +310,15 @@ class _Pieces:
             case Octets(data):
                 return _whole(data, span)
             case Chosen():
-                return _whole(place.of(self._read(place.start, place.end)), span)
+                end = min(place.end, place.start + _HEADER_OCTETS)
+                return _whole(place.of(self._read(place.start, end)), span)
             case Range(start, end):
                 if span is not None:
                     start = min(end, start + span.start)
                     end = min(end, start + span.count)
-                if end - start > WHOLE_OCTETS:
+                self._held += end - start
+                if self._held > WHOLE_OCTETS:
+                    self._held -= end - start
                     return Piece(end - start, None, start, self._body())
                 data = self._read(start, end)
                 return Piece(len(data), data)

@@ -4,12 +4,15 @@ A key is judged in three values: yes, no, or not known without more. Only messag
 undecided are opened, in a read lane's thread, a batch at a time; the loop is never held.
 """
 
+import asyncio
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from typing import assert_never
 
 from mssmail.audit.events import Event, Kind, Value
 from mssmail.base.clock import utc
+from mssmail.base.ranges import resolve
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.base.search import (
     All,
@@ -48,18 +51,23 @@ Verdict = bool | None
 
 MAX_TEXT_KEYS = 100
 """Keys of one search that open messages; each is looked for in every message."""
+_JUDGED_A_TURN = 20_000
+"""Keys judged before others get their turn on the loop: some five milliseconds."""
 
 
 class _Judge:
     """Judges a key for one message, from what is at hand so far."""
 
-    __slots__ = ("_index", "_opened", "_view", "facts")
+    __slots__ = ("_index", "_keywords", "_opened", "_sets", "_view", "facts")
 
     def __init__(self, view: View) -> None:
         self._view = view
         self._index = 0
         self.facts: Facts | None = None
         self._opened: _Opened | None = None
+        self._sets: dict[int, tuple[list[int], list[int]]] = {}
+        """By a set's id, while the key lives: where its ranges begin, and end. A set may have thousands."""
+        self._keywords: dict[str, int] = {}
 
     def at(self, index: int, facts: Facts | None = None, opened: "_Opened | None" = None) -> "_Judge":
         self._index, self.facts, self._opened = index, facts, opened
@@ -86,12 +94,12 @@ class _Judge:
             case HasKeyword(keyword):
                 return self._has_keyword(keyword)
             case Recent():
-                return self._view.uids[self._index] >= self._view.recent_uid
-            case SequenceSet(ranges):
-                return _within(self._index + 1, ranges, self._view.told_exists)
-            case UidSet(ranges):
+                return bool(self._view.uids[self._index] >= self._view.recent_uid)
+            case SequenceSet():
+                return self._within(key, self._index + 1, self._view.told_exists)
+            case UidSet():
                 highest = self._view.uids[self._view.told_exists - 1]
-                return _within(self._view.uids[self._index], ranges, highest)
+                return self._within(key, self._view.uids[self._index], highest)
             case Arrived() | Larger() | Smaller():
                 return None if self.facts is None else _by_facts(key, self.facts)
             case Sent() | Header() | Body() | Text():
@@ -110,17 +118,21 @@ class _Judge:
         return verdict
 
     def _has_keyword(self, keyword: str) -> bool:
-        wanted = keyword.lower()
-        bits = self._view.keywords[self._index]
-        return any(bits >> n & 1 for name, n in self._view.keyword_names.items() if name.lower() == wanted)
+        mask = self._keywords.get(keyword)
+        if mask is None:
+            wanted = keyword.lower()
+            mask = sum(1 << n for name, n in self._view.keyword_names.items() if name.lower() == wanted)
+            self._keywords[keyword] = mask
+        return bool(self._view.keywords[self._index] & mask)
 
-
-def _within(number: int, ranges: Sequence[tuple[int, int]], last: int) -> bool:
-    for low, high in ranges:
-        first, end = sorted((low or last, high or last))
-        if first <= number <= end:
-            return True
-    return False
+    def _within(self, key: SequenceSet | UidSet, number: int, last: int) -> bool:
+        found = self._sets.get(id(key))
+        if found is None:
+            closed = resolve(key.ranges, last)
+            found = self._sets[id(key)] = [low for low, _ in closed], [high for _, high in closed]
+        lows, highs = found
+        at = bisect_right(lows, number) - 1
+        return at >= 0 and number <= highs[at]
 
 
 def _by_date(when: When, day: date, given: date) -> bool:
@@ -227,7 +239,10 @@ async def search(house: House, view: View, key: Key, on_progress: Callable[[int]
     judge = _Judge(view)
     found: list[int] = []
     undecided: list[int] = []
+    step = max(1, _JUDGED_A_TURN // max(1, _needs(key, (object,))))
     for index in range(view.told_exists):
+        if index % step == 0:
+            await asyncio.sleep(0)
         verdict = judge.at(index).judge(key)
         if verdict:
             found.append(index)
