@@ -1,6 +1,5 @@
 """`mssmail audit`: the trail shown, searched, verified and exported. Each of these is itself in the trail."""
 
-import asyncio
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -28,6 +27,8 @@ def tail(
     json: _LINES = False,
 ) -> None:
     """Show the latest events, the newest last."""
+    import asyncio
+
     from mssmail.flow import inspect
 
     async def work(desk: Desk) -> None:

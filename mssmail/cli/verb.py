@@ -5,7 +5,6 @@ person: a failure of our own is logged with an incident id. Heavy rooms are impo
 `mssmail --help` answers at once.
 """
 
-import asyncio
 import contextlib
 import sys
 from collections.abc import Callable, Coroutine, Iterator
@@ -100,9 +99,12 @@ class Desk:
 
 def act(ctx: typer.Context, work: Callable[[Desk], Coroutine[Any, Any, T]]) -> T:
     """Open the house, do one use-case in it, close it."""
+    import asyncio
+
     from mssmail.app import assembled
 
     settings = settings_of(ctx)
+    _hush()
     if not settings.server.data.is_dir():
         raise Stop(UNUSABLE, f"{settings.server.data}: no such data folder; the first `mssmail serve` makes it")
     with assembled(settings) as assembly:
@@ -172,7 +174,7 @@ def _incident(error: Exception) -> str:
     return logs.failure(logs.get_logger("cli"), "command failed", error)
 
 
-def hush() -> None:
+def _hush() -> None:
     """Let a command's rooms log nothing: what its person must know, the command says."""
     from mssmail.metrics import logs
 
