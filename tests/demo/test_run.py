@@ -1,0 +1,193 @@
+"""The demo as the contract promises it: started for real, driven from outside, stopped by signals."""
+
+import imaplib
+import signal
+import smtplib
+import socket
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from mssmail.settings.load import load
+from tests.demo_process import COMMAND, DemoProcess, environment, message
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoProcess]:
+    """One demo with three more accounts, for the tests that only look."""
+    with DemoProcess(tmp_path_factory.mktemp("demo") / "data", "--accounts", "3") as running:
+        yield running
+
+
+def submit(demo: DemoProcess, sender: str, recipient: str, subject: str) -> None:
+    with smtplib.SMTP_SSL(demo.host, demo.port("submissions"), context=demo.tls()) as smtp:
+        address = demo.account(sender)["address"]
+        smtp.login(address, demo.password(sender))
+        to = demo.account(recipient)["address"]
+        smtp.sendmail(address, [to], message(address, to, subject))
+
+
+def subjects(demo: DemoProcess, local: str) -> list[str]:
+    with imaplib.IMAP4_SSL(demo.host, demo.port("imaps"), ssl_context=demo.tls()) as imap:
+        imap.login(demo.account(local)["login"], demo.password(local))
+        imap.select("INBOX", readonly=True)
+        _, found = imap.fetch("1:*", "(BODY.PEEK[HEADER.FIELDS (SUBJECT)])")
+    return [part[1].decode().strip().removeprefix("Subject: ") for part in found if isinstance(part, tuple)]
+
+
+def test_description(demo: DemoProcess) -> None:
+    """demo.json says where everything is, and nobody else may read it."""
+    said = demo.description
+    assert said["pid"] == demo.process.pid
+    assert (said["host"], said["server_name"], said["domain"]) == ("127.0.0.1", "localhost", "demo.mssante.fr")
+    assert set(said["ports"]) == {"submission", "submissions", "imap", "imaps", "metrics"}
+    for name in ("demo.json", "mssmail.toml", "credentials.json", "root.key"):
+        assert (demo.data / name).stat().st_mode & 0o777 == 0o600, name
+    assert demo.data.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("name", ["submission", "submissions", "imap", "imaps", "metrics"])
+def test_every_listener_accepts(demo: DemoProcess, name: str) -> None:
+    """Once it is ready, each port of demo.json takes connections."""
+    socket.create_connection((demo.host, demo.port(name)), timeout=5).close()
+
+
+def test_accounts(demo: DemoProcess) -> None:
+    """Each promised kind is there, with what it is opened by."""
+    accounts = demo.description["accounts"]
+    assert Counter((a["kind"], a.get("profession")) for a in accounts) == {
+        ("PER", "10"): 4,
+        ("PER", "21"): 1,
+        ("PER", "60"): 2,
+        ("PER", "70"): 1,
+        ("ORG", None): 1,
+        ("APP", None): 1,
+    }
+    for account in accounts:
+        for file in (account["cert"], account["key"]):
+            assert Path(file).is_absolute()
+        assert Path(account["key"]).stat().st_mode & 0o777 == 0o600
+        assert account["login"] == account["address"]
+        if account["kind"] == "PER":
+            assert account["password"]
+            assert account["totp_secret"]
+
+
+def test_refused_and_revoked(demo: DemoProcess) -> None:
+    """There is an address for each reason, and a certificate that its CA's list revokes."""
+    assert {r["reason"] for r in demo.description["refused"]} == {
+        "not-registered",
+        "struck-off",
+        "outside-trust",
+        "no-mailbox",
+        "suspended",
+    }
+    (revoked,) = demo.description["revoked"]
+    certificate = x509.load_pem_x509_certificate(Path(revoked["cert"]).read_bytes())
+    crl = x509.load_pem_x509_crl((demo.data / "pki" / "persons.crl").read_bytes())
+    assert crl.get_revoked_certificate_by_serial_number(certificate.serial_number) is not None
+    assert revoked["address"] == "claire.martin@demo.mssante.fr"
+
+
+def test_refusals_are_real(demo: DemoProcess) -> None:
+    """Each refused address gets a 5xx at RCPT, while a good recipient of the same message is served."""
+    sender, good = demo.account("paul.durand")["address"], demo.account("nadia.lefevre")["address"]
+    refused = [r["address"] for r in demo.description["refused"]]
+    with smtplib.SMTP_SSL(demo.host, demo.port("submissions"), context=demo.tls()) as smtp:
+        smtp.login(sender, demo.password("paul.durand"))
+        said = smtp.sendmail(sender, [*refused, good], message(sender, good, "among the refused"))
+    assert {address: code // 100 for address, (code, _) in said.items()} == dict.fromkeys(refused, 5)
+    assert "among the refused" in subjects(demo, "nadia.lefevre")
+
+
+def test_table(demo: DemoProcess) -> None:
+    """People are told who may sign in, with which password and code, and how to add it to Thunderbird."""
+    told = "".join(demo.told)
+    claire = demo.account("claire.martin")
+    assert claire["address"] in told
+    assert claire["password"] in told
+    assert "Thunderbird" in told
+    assert str(demo.port("imaps")) in told
+    assert claire["totp_secret"] not in told
+    assert demo.told[-1] == "ready\n"
+
+
+def test_configuration_in_force(demo: DemoProcess) -> None:
+    """mssmail.toml has the ports in use, and every other verb works with it on the running demo."""
+    settings = load(demo.data / "mssmail.toml", environment={})
+    assert settings.listen.imaps == demo.port("imaps")
+    verbs = (["config", "check"], ["account", "list"], ["retention", "run"], ["audit", "verify"], ["ban", "list"])
+    for verb in verbs:
+        arguments = [*COMMAND, *verb, "--config", str(demo.data / "mssmail.toml")]
+        ran = subprocess.run(arguments, capture_output=True, text=True, env=environment())
+        assert ran.returncode == 0, (verb, ran.stderr)
+
+
+def test_one_demo_a_folder(demo: DemoProcess) -> None:
+    """A second demo on the same folder is refused, even with --fresh, and the first one serves on."""
+    for more in ([], ["--fresh"]):
+        arguments = [*COMMAND, "demo", "--data", str(demo.data), "--port-base", "0", *more]
+        ran = subprocess.run(arguments, capture_output=True, text=True, env=environment())
+        assert (ran.returncode, ran.stdout) == (1, "")
+        assert str(demo.process.pid) in ran.stderr
+    assert (demo.data / "demo.json").exists()
+
+
+def test_kept_over_a_stop(tmp_path: Path) -> None:
+    """SIGTERM and Ctrl-C end it within 5 s; the next start has the mail, the passwords and room for more accounts."""
+    with DemoProcess(tmp_path / "data", "--accounts", "1") as first:
+        submit(first, "claire.martin", "paul.durand", "kept")
+        status, seconds = first.stop(signal.SIGTERM)
+        assert (status, seconds < 5) == (0, True)
+        assert first.errors() == ""
+    with DemoProcess(tmp_path / "data", "--accounts", "2", "--workers", "2") as second:
+        assert subjects(second, "paul.durand") == ["kept"]
+        before = {a["address"]: a for a in first.description["accounts"]}
+        after = {a["address"]: a for a in second.description["accounts"]}
+        assert {address: after[address] for address in before} == before
+        assert len(after) == len(before) + 1
+        submit(second, "box0002", "paul.durand", "from the newcomer")
+        status, seconds = second.stop(signal.SIGINT)
+        assert (status, seconds < 5) == (0, True)
+    size = sum(file.stat().st_blocks * 512 for file in (tmp_path / "data").rglob("*"))
+    assert size < 30 << 20
+
+
+def test_fresh(tmp_path: Path) -> None:
+    """--fresh begins anew, and spares what no demo wrote."""
+    data = tmp_path / "data"
+    with DemoProcess(data) as first:
+        pass
+    (data / "notes.txt").write_text("mine")
+    overlay = tmp_path / "over.toml"
+    overlay.write_text('[retention]\ndefault = "5s"\n')
+    with DemoProcess(data, "--fresh", "--config", str(overlay)) as second:
+        assert second.account("claire.martin")["password"] != first.account("claire.martin")["password"]
+        assert load(data / "mssmail.toml", environment={}).retention.default == 5
+    assert (data / "notes.txt").read_text() == "mine"
+
+
+def test_foreign_folder(tmp_path: Path) -> None:
+    """A folder that holds what a demo would overwrite is left alone."""
+    (tmp_path / "keys").mkdir()
+    for more in ([], ["--fresh"]):
+        arguments = [*COMMAND, "demo", "--data", str(tmp_path), "--port-base", "0", *more]
+        ran = subprocess.run(arguments, capture_output=True, text=True, env=environment())
+        assert ran.returncode == 2
+        assert "keys" in ran.stderr
+    assert [entry.name for entry in tmp_path.iterdir()] == ["keys"]
+
+
+def test_port_taken(tmp_path: Path) -> None:
+    """A port that another program has is told, and nothing is announced."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        base = taken.getsockname()[1] - 143
+        arguments = [*COMMAND, "demo", "--data", str(tmp_path / "data"), "--port-base", str(base)]
+        ran = subprocess.run(arguments, capture_output=True, text=True, env=environment())
+    assert ran.returncode == 1
+    assert f"127.0.0.1:{base + 143} can't be bound" in ran.stderr
+    assert not (tmp_path / "data" / "demo.json").exists()
