@@ -53,9 +53,11 @@ class _Signed:
 def verify(tx: Transaction, keys: TrailKeys, progress: Callable[[int], None] = lambda _: None) -> Report:
     """Read all of the trail once, in one snapshot, in constant memory but for the checkpoints' heads."""
     report = Report()
+    # before the transaction's first read, at which its snapshot begins: a running server notes newer ones meanwhile
+    noted = keys.noted_checkpoint()
     chains = rows.all_chains(tx)
     signed, cuts, last = _checkpoints(tx, keys, report)
-    _noted(keys, last, report)
+    _noted(noted, last, report)
     for number, chain in enumerate(chains, start=1):
         if chain.chain_id != number:
             report.fault(f"chain {number} is missing")
@@ -102,9 +104,8 @@ def _checkpoints(
     return signed, cuts, last
 
 
-def _noted(keys: TrailKeys, last: CheckpointRow | None, report: Report) -> None:
+def _noted(noted: tuple[int, bytes] | None, last: CheckpointRow | None, report: Report) -> None:
     """Compare with what the key store remembers of the last checkpoint."""
-    noted = keys.noted_checkpoint()
     if noted is None:
         return
     if last is None or last.number < noted[0]:
