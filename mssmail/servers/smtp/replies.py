@@ -255,6 +255,7 @@ TOO_MANY_FAILURES: Final = _told(
     421, "4.7.0", "Trop d'echecs de connexion, fin de la session", "Too many failed sign-ins, closing"
 )
 TOO_MANY_FAULTS: Final = b"421 4.7.0 Too many bad commands, closing\r\n"
+TOO_MUCH: Final = b"421 4.7.0 The message goes far beyond the limit, closing\r\n"
 TOO_MANY_CONNECTIONS: Final = _told(
     421, "4.7.0", "Trop de connexions depuis cette adresse", "Too many connections from this address"
 )

@@ -284,10 +284,11 @@ class Session(Connection):
                 break
             self._at_latest = started + decoder.octets / MIN_OCTETS_PER_S
             if decoder.octets > most:
-                self._refuse(Reason.TOO_LARGE)
-                self._hang_up()
+                # Far over the limit: refused without its end, so that nothing behind it can be read either.
+                self._parting = self._parting or replies.TOO_MUCH
+                break
             chunk = await self._read()
-        self._buffer += decoder.rest
+        self._buffer += decoder.rest or b""
         if wrong is not None:
             raise wrong
         if self._ended is not None:

