@@ -96,6 +96,11 @@ class Selected:
         short = fetch.flags_line
         return b"".join([short(i + 1, item(flags[i], keywords[i], recent=uids[i] >= recent_uid)) for i in indexes])
 
+    def uid_lines(self, indexes: Sequence[int]) -> bytes:
+        """A FETCH response with the UID of each of these messages."""
+        uids = self.view.uids
+        return b"".join([b"* %d FETCH (UID %d)\r\n" % (i + 1, uids[i]) for i in indexes])
+
     @property
     def flag_list(self) -> FlagList:
         """The flags that messages here have or may have."""

@@ -9,7 +9,6 @@ injected in clear, CVE-2011-0411) and ends the connection. What TLS hands over b
 
 import asyncio
 import ssl
-from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -61,7 +60,7 @@ class Stream(asyncio.Protocol):
         self._life = life
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
-        self._chunks: deque[bytes] = deque()
+        self._chunks: list[bytes] = []
         self._buffered = 0
         self._read_paused = False
         self._write_paused = False
@@ -140,7 +139,7 @@ class Stream(asyncio.Protocol):
                 raise Closed
             if not await self.wait(timeout_s) and not self._chunks and not self._closed:
                 raise TimedOut
-        data = self._chunks.popleft()
+        data = self._chunks.pop(0)
         self._buffered -= len(data)
         if self._read_paused and self._buffered <= READ_AHEAD_OCTETS:
             self._read_paused = False

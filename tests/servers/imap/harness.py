@@ -195,10 +195,10 @@ class Client:
         self._tags = 0
 
     @classmethod
-    async def secured(cls, site: Site, leaf: Leaf | None = None) -> "Client":
-        """Connect over TLS; the greeting is still to be read."""
+    async def secured(cls, site: Site, leaf: Leaf | None = None, limit: int = 1 << 26) -> "Client":
+        """Connect over TLS; the greeting is still to be read. `limit`: octets it reads ahead."""
         pair = await asyncio.open_connection(
-            "127.0.0.1", site.imaps, ssl=client_context(leaf), server_hostname="localhost", limit=1 << 26
+            "127.0.0.1", site.imaps, ssl=client_context(leaf), server_hostname="localhost", limit=limit
         )
         return cls(*pair)
 

@@ -6,7 +6,7 @@ literal of announced size: where it breaks midway, the connection is cut, since 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence, Set
 
 from mssmail.base.refusal import Reason
 from mssmail.base.search import Flag
@@ -41,8 +41,8 @@ async def fetch(session: Session, request: Request) -> Status:
     asked = set(attributes)
     if FetchItem.FLAGS in asked:
         selected.view.forget_updates(indexes)
-    if FetchItem.FLAGS in asked and asked <= _FLAGS_ONLY:
-        await _flags(session, selected, indexes, with_uid=FetchItem.UID in asked)
+    if asked <= _FLAGS_ONLY:
+        await _known(session, selected, indexes, asked)
     elif asked <= _IN_CLEAR:
         await _in_clear(session, selected, reader, indexes, attributes)
     else:
@@ -52,9 +52,15 @@ async def fetch(session: Session, request: Request) -> Status:
     return ok(request, "Fait / Done")
 
 
-async def _flags(session: Session, selected: Selected, indexes: Sequence[int], *, with_uid: bool) -> None:
+async def _known(session: Session, selected: Selected, indexes: Sequence[int], asked: Set[FetchAttribute]) -> None:
+    """UIDs and flags: told of messages that are gone too, while the session hasn't been told that they are."""
+    with_uid = FetchItem.UID in asked
     for start in range(0, len(indexes), BATCH):
-        await session.push(selected.flag_lines(indexes[start : start + BATCH], with_uid=with_uid))
+        part = indexes[start : start + BATCH]
+        if FetchItem.FLAGS in asked:
+            await session.push(selected.flag_lines(part, with_uid=with_uid))
+        else:
+            await session.push(selected.uid_lines(part))
         await asyncio.sleep(0)
 
 

@@ -1,4 +1,4 @@
-"""Commands about folders."""
+"""Commands about folders: made, renamed, listed, subscribed; what is in them is `message`'s."""
 
 from collections.abc import Iterable, Iterator
 
