@@ -24,11 +24,21 @@ _FEW = 64
 """Expunges up to which the arrays are closed up one by one, and not made anew."""
 
 
+Columns = tuple["array[int]", "array[int]", "array[int]", "array[int]"]
+"""UIDs, flags, keywords and mod-sequences, as the arrays of a view."""
+
+
+def _columns(rows: list[Row]) -> Columns:
+    """In a lane's thread: for 100,000 messages it takes as long as the query."""
+    uids, flags, keywords, modseqs = zip(*rows, strict=True) if rows else ((), (), (), ())
+    return array("I", uids), array("B", flags), array("Q", keywords), array("Q", modseqs)
+
+
 class View:
     """One session's view of a folder. Opened by `open_view`; all methods on the loop."""
 
     def __init__(
-        self, house: House, principal: Principal, row: FolderRow, rows: list[Row], keywords: dict[str, int]
+        self, house: House, principal: Principal, row: FolderRow, columns: "Columns", keywords: dict[str, int]
     ) -> None:
         self._house = house
         self.principal = principal
@@ -39,10 +49,7 @@ class View:
         """Everything up to here is in the arrays."""
         self.recent_uid: Uid = row.recent_uid
         """UIDs from here on are \\Recent to this session."""
-        self.uids = array("I", [r[0] for r in rows])
-        self.flags = array("B", [r[1] for r in rows])
-        self.keywords = array("Q", [r[2] for r in rows])
-        self.modseqs = array("Q", [r[3] for r in rows])
+        self.uids, self.flags, self.keywords, self.modseqs = columns
         self.keyword_names = keywords
         self.told_exists = len(self.uids)
         self._touched: set[int] = set()
@@ -238,12 +245,12 @@ async def open_view(house: House, principal: Principal, name: str, *, read_only:
     """SELECT or EXAMINE a folder. Raises Refusal(FOLDER_MISSING)."""
     names, wanted = Names(house.keys, principal.account), canonical(name)
 
-    def work(tx: Transaction) -> tuple[FolderRow, list[Row], dict[str, int]]:
+    def work(tx: Transaction) -> tuple[FolderRow, Columns, dict[str, int]]:
         row = names.find(tx, wanted)
-        return row, messages.view(tx, row.folder_id), names.keywords(tx)
+        return row, _columns(messages.view(tx, row.folder_id)), names.keywords(tx)
 
-    row, rows, keywords = await house.read.run(work)
-    view = View(house, principal, row, rows, keywords)
+    row, columns, keywords = await house.read.run(work)
+    view = View(house, principal, row, columns, keywords)
     if not read_only and row.recent_uid < row.uid_next:
         await house.write.run(lambda tx: folders.take_recent(tx, row.folder_id))
     return view
