@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from mssmail.base.clock import FakeClock
 from mssmail.base.refusal import Reason, Refusal
+from mssmail.flow.view import RE_READ_S
 from mssmail.servers.imap import session as sessions
+from mssmail.servers.imap.commands import idle
 from mssmail.settings.model import Settings
 from mssmail.settings.units import Seconds
 from tests.servers.imap.harness import LOOPS, WAIT_S, Client, person_leaf, run, site
@@ -132,6 +135,39 @@ def test_strangers(tmp_path: Path) -> None:
     run(main())
 
 
+def test_keepalive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client in IDLE hears from the server now and then, so that nobody between them forgets the connection."""
+    monkeypatch.setattr(idle, "KEEPALIVE_S", 0.01)
+
+    async def main() -> None:
+        async with site(tmp_path) as s:
+            client = await Client.signed_in(s)
+            client.send(b"i IDLE\r\n")
+            assert (await client.response()).startswith(b"+")
+            for _ in range(2):
+                assert (await client.response()).startswith(b"* OK ")
+
+    run(main())
+
+
+def test_lost_wake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client in IDLE is told of mail whose wake-up was lost, once its view is due."""
+    monkeypatch.setattr(idle, "LOOK_S", 0.01)
+    clock = FakeClock()
+
+    async def main() -> None:
+        async with site(tmp_path, clock=clock) as s:
+            client = await Client.signed_in(s, select="INBOX")
+            client.send(b"i IDLE\r\n")
+            await client.response()
+            monkeypatch.setattr(s.home.write, "_on_wakes", lambda wakes: None)
+            await s.send("alice", PLAIN)
+            clock.advance(RE_READ_S)
+            assert await client.response() == b"* 1 EXISTS"
+
+    run(main())
+
+
 @pytest.mark.parametrize("loop", LOOPS)
 def test_stop(loop: str, tmp_path: Path) -> None:
     """When the server stops, idle sessions hear BYE at once, and nothing is left open."""
@@ -162,7 +198,7 @@ def test_suspended_amid_a_literal(loop: str, tmp_path: Path) -> None:
             client.reader._transport.pause_reading()  # type: ignore[attr-defined]
             client.send(b"a FETCH 1 BODY.PEEK[]\r\n")
             while not any(session.mid_literal for session in s.server._sessions):
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0)
             await s.suspend(alice)
             client.reader._transport.resume_reading()  # type: ignore[attr-defined]
             with pytest.raises((ConnectionError, ssl.SSLError, asyncio.IncompleteReadError)):

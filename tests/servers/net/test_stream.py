@@ -95,12 +95,9 @@ def test_patience(loop: str) -> None:
             await stream.drain(WAIT_S)
         return "done"
 
-    done = asyncio.Event()
-
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         reader._transport.pause_reading()  # type: ignore[attr-defined]
 
-    del done
     assert run(between(life, talk), loop) == "done"
 
 
@@ -146,8 +143,11 @@ def test_start_tls(loop: str) -> None:
 def test_injected(loop: str) -> None:
     """Clear text that came behind STARTTLS in a piece of its own ends the connection before any handshake."""
 
+    arrived = asyncio.Event()
+
     async def life(stream: Stream) -> object:
         first = await stream.read(WAIT_S)
+        arrived.set()
         while not stream.readable:
             await stream.wait(WAIT_S)
         assert first == b"STARTTLS\r\n"
@@ -156,7 +156,7 @@ def test_injected(loop: str) -> None:
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"STARTTLS\r\n")
-        await asyncio.sleep(0.02)
+        await arrived.wait()
         writer.write(b"LOGIN mallory x\r\n")
         assert await reader.read() == b""
 
