@@ -110,6 +110,7 @@ class _Crew:
             mine.setblocking(False)
         self._pids: dict[int, int] = {}
         self._ready = os.pipe()
+        self._life = os.pipe()
         self._stopping = False
 
     def run(self) -> int:
@@ -179,7 +180,17 @@ class _Crew:
             os._exit(status)
 
     async def _child(self, post: Post) -> None:
-        await self._worker(post, lambda: self._announce(post.slot), _stop_on_signals())
+        """A worker ends with its supervisor, however that one ended: a pipe that only it could write to closes."""
+        stop = _stop_on_signals()
+        os.close(self._life[1])
+        loop, life = asyncio.get_running_loop(), self._life[0]
+
+        def orphaned() -> None:
+            loop.remove_reader(life)
+            stop.set()
+
+        loop.add_reader(life, orphaned)
+        await self._worker(post, lambda: self._announce(post.slot), stop)
 
     def _announce(self, slot: int) -> None:
         os.write(self._ready[1], bytes([slot]))

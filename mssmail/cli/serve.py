@@ -29,7 +29,7 @@ def serve(ctx: typer.Context, workers: WORKERS = None) -> None:
     def on_ready(places: "dict[str, Place]") -> None:
         from mssmail.metrics.logs import get_logger
 
-        get_logger("serve").info("serving", ports={name: place.port for name, place in places.items()})
+        get_logger("serve").info("serving", **{name: place.port for name, place in places.items()})
 
     raise typer.Exit(keep(settings, on_ready))
 
@@ -46,13 +46,12 @@ def check_startable(settings: "Settings") -> None:
     faults = check_files(settings)
     if faults:
         raise Stop(UNUSABLE, *map(str, faults))
+    with assembled(settings) as assembly:
+        assembly.certificates()
     try:
         server_context(settings)
     except (OSError, ValueError) as error:
-        names = "tls.certificate, tls.key, trust.persons_ca, trust.organisations_ca"
-        raise Stop(UNUSABLE, f"{names}: can't be used together: {error.args[-1]}") from None
-    with assembled(settings) as assembly:
-        assembly.certificates()
+        raise Stop(UNUSABLE, f"tls.certificate, tls.key: can't be used together: {error.args[-1]}") from None
 
 
 def keep(settings: "Settings", on_ready: "Callable[[dict[str, Place]], None]") -> int:
