@@ -12,10 +12,11 @@ app = typer.Typer(
 
 @app.command()
 def init(ctx: typer.Context) -> None:
-    """Make the root key that `keys.provider` names. One that is there is never replaced."""
+    """Make the root key that `keys.provider` names, and the data folder. A key that is there is never replaced."""
     from mssmail.app import make_root_key
 
     settings = settings_of(ctx)
+    settings.server.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
         path = make_root_key(settings)
     except FileExistsError as error:

@@ -106,7 +106,7 @@ def act(ctx: typer.Context, work: Callable[[Desk], Coroutine[Any, Any, T]]) -> T
     settings = settings_of(ctx)
     _hush()
     if not settings.server.data.is_dir():
-        raise Stop(UNUSABLE, f"{settings.server.data}: no such data folder; the first `mssmail serve` makes it")
+        raise Stop(UNUSABLE, f"{settings.server.data}: no such data folder; `mssmail keys init` makes it")
     with assembled(settings) as assembly:
         return asyncio.run(work(Desk(assembly)))
 
