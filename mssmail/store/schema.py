@@ -155,7 +155,6 @@ wraps = _rowless(
     _id("period"),
     _blob("wrapped"),
     Index("wraps_period", "period"),
-    Index("wraps_account", "account_id"),
 )
 
 body_outbox = _rowless(
@@ -183,7 +182,6 @@ replays = _rowless(
     _int("armed"),
     _int("at"),
     Column("queue_id", String(24), nullable=False),
-    Index("replays_at", "at"),
 )
 
 grants = _rowless(
