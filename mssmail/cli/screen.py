@@ -46,7 +46,9 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, title: s
     from rich.table import Table
     from rich.text import Text
 
-    shown = Table(*headings, box=box.SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False)
+    shown = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False)
+    for heading in headings:
+        shown.add_column(heading, overflow="fold")  # a narrow screen breaks words, and cuts nothing
     for row in rows:
         shown.add_row(*(Text("" if cell is None else printable(str(cell))) for cell in row))
     console().print(shown)

@@ -84,10 +84,13 @@ def _show(data: Path, ca: Path, ports: Mapping[str, int], accounts: Sequence[Sho
     from rich.text import Text
 
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
-    table = Table("who", "kind", "address (login)", "password", "code now", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("who", overflow="fold")
+    for heading in ("address (login)", "password", "code now"):
+        table.add_column(heading, no_wrap=True, overflow="fold")  # people type these: never cut
     for each in accounts[:MOST_SHOWN]:
         opener = each.opener
-        cells = [each.account.name, each.account.kind.value, each.account.address]
+        cells = [each.account.name, each.account.address]
         cells += ["(certificate)", ""] if opener is None else [opener.password, _code(opener.totp_secret, now)]
         table.add_row(*map(Text, cells))
     console.print(table)
