@@ -225,9 +225,24 @@ def test_fetch_lines() -> None:
     ],
 )
 def test_internaldate(at: datetime, expected: bytes) -> None:
-    """INTERNALDATE is spelt in UTC, and reads back to the same moment."""
+    """INTERNALDATE is spelt in UTC where no zone is known, and reads back to the same moment."""
     item = internaldate.item(int((at - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()))
     assert item == b"INTERNALDATE " + expected
+    assert grammar.date_time(_cursor(expected)) == at
+
+
+@pytest.mark.parametrize(
+    ("zone_minutes", "expected"),
+    [
+        (60, b'" 1-Jan-2026 00:30:00 +0100"'),
+        (-210, b'"31-Dec-2025 20:00:00 -0330"'),
+        (0, b'"31-Dec-2025 23:30:00 +0000"'),
+    ],
+)
+def test_internaldate_zone(zone_minutes: int, expected: bytes) -> None:
+    """INTERNALDATE keeps the zone that it was given with, and so its day."""
+    at = datetime(2025, 12, 31, 23, 30, tzinfo=UTC)
+    assert internaldate.item(int(at.timestamp()), zone_minutes) == b"INTERNALDATE " + expected
     assert grammar.date_time(_cursor(expected)) == at
 
 
