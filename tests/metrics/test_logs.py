@@ -22,7 +22,10 @@ def restored() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level, raises = root.handlers[:], root.level, logging.raiseExceptions
     levels = {name: logging.getLogger(name).level for name in ("mail.log", "asyncio", "sqlalchemy", "aiosmtpd")}
+    aiosmtpd = logging.getLogger("mail.log")  # which the SMTP server turns off for its process
+    disabled, aiosmtpd.disabled = aiosmtpd.disabled, False
     yield
+    aiosmtpd.disabled = disabled
     root.handlers[:], logging.raiseExceptions = handlers, raises
     root.setLevel(level)
     for name, old in levels.items():
