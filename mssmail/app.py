@@ -125,10 +125,11 @@ class Assembly:
         engine = engines.make_engine(settings.store.database)
         engines.prepare(engine)
         connect = engines.connector(engine)
-        chain = self._register(connect, engine.dialect, slot)
+        chain = None if slot == ADMINISTRATION else self._register(connect, engine.dialect, slot)
+        self._chain = LaneChain(trail, chain, slot)
         changes = Changes()
         data = settings.server.data
-        write = WriteLane(connect, engine.dialect, LaneChain(trail, chain), chain, clock, changes.announce, data)
+        write = WriteLane(connect, engine.dialect, self._chain, clock, changes.announce, data)
         read = ReadLanes(connect, engine.dialect, clock, READERS, data)
         directory = Directory(directory_path(settings), clock)
         crypto_work = ThreadPoolExecutor(2, "mssmail-crypto")
@@ -148,7 +149,7 @@ class Assembly:
             keys,
             trail,
             _bodies(settings),
-            BodyNumbers(chain),
+            BodyNumbers(chain or 0),
             directory,
             changes,
             slot,
@@ -174,6 +175,12 @@ class Assembly:
         except TrustFileError as error:
             raise Unusable(f"trust: {error}") from None
 
+    def tie(self) -> None:
+        """Sign what this process wrote to the trail, unless a server is there to do it."""
+        if self._chain.chain_id is not None:
+            with contextlib.suppress(Refusal):
+                Watch(self.house).tie_blocking()
+
     def close(self) -> None:
         """Finish what waits in the lanes, then let go of everything."""
         self._stack.close()
@@ -186,7 +193,10 @@ def assembled(settings: Settings, clock: Clock | None = None) -> Iterator[Assemb
     try:
         yield assembly
     finally:
-        assembly.close()
+        try:
+            assembly.tie()
+        finally:
+            assembly.close()
 
 
 def wanted_places(settings: Settings) -> list[Place]:

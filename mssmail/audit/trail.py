@@ -110,32 +110,46 @@ class TrailKeys:
 
 
 class LaneChain:
-    """The chain of one life of one lane."""
+    """The chain of one life of one lane.
 
-    def __init__(self, keys: TrailKeys, chain: ChainId) -> None:
+    A worker's is registered before its lane runs, since bodies are numbered by it. A command's may be None: it is
+    registered with its first event, so that commands that only read leave no trace of their own.
+    """
+
+    def __init__(self, keys: TrailKeys, chain: ChainId | None, slot: int = -1) -> None:
         self._keys = keys
-        self.chain_id = chain
+        self._slot = slot
+        self._chain = chain
+
+    @property
+    def chain_id(self) -> ChainId | None:
+        return self._chain
 
     def append(self, tx: Transaction, events: Sequence[object], batch: int) -> None:
         """Seal, hash and insert `events` (of type Event) in order, and write the chain's head once."""
         if not events:
-            rows.set_batch(tx, self.chain_id, batch)
+            if self._chain is not None:
+                rows.set_batch(tx, self._chain, batch)
             return
-        count, head = rows.head(tx, self.chain_id)
+        known = None if self._chain is None else rows.head(tx, self._chain)
+        if self._chain is None or known is None:  # new, or its registration was rolled back
+            self._chain = rows.register(tx, self._slot, first_head())
+            known = (0, first_head())
+        chain, (count, head) = self._chain, known
         at_ms = int(tx.now * 1000)
         key = self._keys.of(at_ms)
         out: list[EventRow] = []
         for event in events:
             assert isinstance(event, Event)
             count += 1
-            aad = event_aad(self.chain_id, count, at_ms, event.kind, event.account)
+            aad = event_aad(chain, count, at_ms, event.kind, event.account)
             sealed = seal(key, encode(event), aad)
             subject = None if event.subject is None else self._keys.digest(event.subject)
-            row = EventRow(self.chain_id, count, at_ms, event.kind, event.account, subject, sealed, b"")
+            row = EventRow(chain, count, at_ms, event.kind, event.account, subject, sealed, b"")
             head = event_hash(head, row)
             out.append(EventRow(*_fields(row), head))
         rows.add(tx, out)
-        rows.set_head(tx, self.chain_id, count, head, batch)
+        rows.set_head(tx, chain, count, head, batch)
 
 
 def _fields(row: EventRow) -> tuple[ChainId, int, int, int, int, bytes | None, bytes]:
@@ -147,14 +161,10 @@ def checkpoint(tx: Transaction, keys: TrailKeys) -> CheckpointRow | None:
 
     The caller notes it with `note_checkpoint` once the transaction is committed.
     """
-    last = rows.last_checkpoint(tx)
-    known: dict[int, tuple[int, int]] = {}
-    if last is not None:
-        known = {c[0]: (c[1], c[3]) for c in json.loads(last.statement)["all"]}
-    chains = rows.all_chains(tx)
-    state = [[c.chain_id, c.count, c.head.hex(), c.cut, c.cut_head.hex()] for c in chains]
-    if last is not None and all(known.get(c.chain_id) == (c.count, c.cut) for c in chains):
+    moved = rows.untied(tx)
+    if not moved:
         return None
+    last = rows.last_checkpoint(tx)
     number = 1 if last is None else last.number + 1
     statement = json.dumps(
         {
@@ -162,10 +172,11 @@ def checkpoint(tx: Transaction, keys: TrailKeys) -> CheckpointRow | None:
             "number": number,
             "at_ms": int(tx.now * 1000),
             "previous": "" if last is None else checkpoint_hash(last).hex(),
-            "all": state,
+            "chains": [[c.chain_id, c.count, c.head.hex(), c.cut, c.cut_head.hex()] for c in moved],
         },
         separators=(",", ":"),
     ).encode()
     row = CheckpointRow(number, int(tx.now * 1000), statement, keys.signer().sign(statement))
     rows.add_checkpoint(tx, row)
+    rows.tie(tx, moved)
     return row

@@ -95,7 +95,7 @@ def _checkpoints(
             previous = "" if last is None else checkpoint_hash(last).hex()
             if row.number != expected or said["number"] != row.number or said["previous"] != previous:
                 report.fault(f"checkpoint {row.number}: doesn't follow the one before")
-            for chain, count, head, cut, _ in said["all"]:
+            for chain, count, head, cut, _ in said["chains"]:
                 heads = signed.setdefault(chain, [])
                 if not heads or heads[-1].count != count or heads[-1].head != head:
                     heads.append(_Signed(row.number, count, head))

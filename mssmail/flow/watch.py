@@ -27,6 +27,7 @@ class Watch:
         """Write the stop, and tie it in."""
         await self._note(Kind.SERVER_STOPPED)
         await self.tie()
+        await self._house.write.run(lambda tx: leases.drop_of(tx, LEASE, self._holder))
 
     async def _note(self, kind: Kind) -> None:
         event = Event(kind, details={"slot": self._house.slot})
@@ -35,16 +36,22 @@ class Watch:
     async def tie(self) -> None:
         """Sign a checkpoint where anything happened since the last, and note it in the key store."""
         house = self._house
-        term_s = max(30, 3 * int(house.settings.audit.checkpoint_interval))
-
-        def work(tx: Transaction) -> CheckpointRow | None:
-            if leases.take(tx, LEASE, self._holder, term_s) is None:
-                return None
-            return checkpoint(tx, house.trail)
-
-        row = await house.write.run(work)
+        row = await house.write.run(self._tie)
         if row is not None:
             await off_loop(house, lambda: house.trail.note_checkpoint(row))
+
+    def tie_blocking(self) -> None:
+        """The same for a command, at its end; not where a server holds the lease."""
+        row = self._house.write.run_blocking(self._tie)
+        if row is not None:
+            self._house.trail.note_checkpoint(row)
+        self._house.write.run_blocking(lambda tx: leases.drop_of(tx, LEASE, self._holder))
+
+    def _tie(self, tx: Transaction) -> CheckpointRow | None:
+        term_s = max(30, 3 * int(self._house.settings.audit.checkpoint_interval))
+        if leases.take(tx, LEASE, self._holder, term_s) is None:
+            return None
+        return checkpoint(tx, self._house.trail)
 
     async def cut(self) -> None:
         """Delete whole days of events past the trail's term, keep their heads signed, and destroy those days' keys."""

@@ -10,6 +10,8 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.elements import ClauseElement
 
+from mssmail.base.ids import ChainId
+
 Row = tuple[Any, ...]
 Values = Mapping[str, int | bytes | str | None]
 
@@ -84,6 +86,10 @@ def put(table: Table, *, ignore_existing: bool = False, omit: tuple[str, ...] = 
 
 class Chain(Protocol):
     """Appends events to the trail within the transaction of the acts themselves."""
+
+    @property
+    def chain_id(self) -> ChainId | None:
+        """The chain of this lane's life; None until its first event where it is registered late."""
 
     def append(self, tx: "Transaction", events: Sequence[object], batch: int) -> None:
         """Chain `events` and write the chain's new head and `batch`; raises nothing of its own."""

@@ -23,7 +23,6 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.engine import Dialect
 
 from mssmail.base.clock import Clock
-from mssmail.base.ids import ChainId
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.metrics.registry import counter, histogram
 from mssmail.store.engine import in_transaction, refusal_of
@@ -165,7 +164,6 @@ class WriteLane(_Lane):
         connect: Callable[[], Driver],
         dialect: Dialect,
         chain: Chain,
-        chain_id: ChainId,
         clock: Clock,
         on_wakes: Callable[[dict[int, int]], None],
         folder: Path | None = None,
@@ -175,7 +173,6 @@ class WriteLane(_Lane):
         self._driver: Driver | None = None
         self._dialect = dialect
         self._chain = chain
-        self._chain_id = chain_id
         self._clock = clock
         self._on_wakes = on_wakes
         self._folder = folder
@@ -292,16 +289,18 @@ class WriteLane(_Lane):
 
         Nobody is answered before this is known: it is asked again while the database can't say.
         """
-        while True:
+        chain = self._chain.chain_id
+        while chain is not None:
             self._drop_connection()
             try:
                 self._driver = self._connect()
-                row = Transaction(self._driver, self._dialect, 0).run(_BATCH_OF, chain=self._chain_id).fetchone()
+                row = Transaction(self._driver, self._dialect, 0).run(_BATCH_OF, chain=chain).fetchone()
             except Exception:  # noqa: BLE001 - the database is away: ask again until it answers or the process ends
                 _unknown.inc()
                 self._pause.wait(_ASK_AGAIN_S)
                 continue
             return row is not None and int(row[0]) >= batch
+        return False
 
     def _drop_connection(self) -> None:
         driver, self._driver = self._driver, None

@@ -27,6 +27,10 @@ _DROP = Statement(
     update(leases).where(leases.c.name == bindparam("which"), leases.c.fence == bindparam("mine")).values(until_ms=0)
 )
 
+_DROP_OF = Statement(
+    update(leases).where(leases.c.name == bindparam("which"), leases.c.holder == bindparam("me")).values(until_ms=0)
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Lease:
@@ -50,6 +54,11 @@ def hold(tx: Transaction, lease: Lease) -> None:
     until = int(tx.now * 1000) + lease.term_s * 1000
     if tx.run(_RENEW, which=lease.name, mine=lease.fence, until=until).rowcount != 1:
         raise Refusal(Reason.UNAVAILABLE, f"lease {lease.name} was lost")
+
+
+def drop_of(tx: Transaction, name: str, holder: str) -> None:
+    """Give up a lease where `holder` has it."""
+    tx.run(_DROP_OF, which=name, me=holder)
 
 
 def drop(tx: Transaction, lease: Lease) -> None:

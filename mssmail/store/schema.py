@@ -231,6 +231,8 @@ chains = _rowless(
     _blob("head"),
     _int("cut"),  # events up to this sequence were cut at the end of their term
     _blob("cut_head"),
+    _int("tied_count", -1),  # count and cut as the last checkpoint signed them
+    _int("tied_cut", -1),
 )
 
 events = _rowless(

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, delete, or_, select, update
 
 from mssmail.base.ids import ChainId
 from mssmail.store.accounts import next_number
@@ -21,10 +21,24 @@ _SET_BATCH = Statement(
     update(chains).where(chains.c.chain_id == bindparam("chain")).values(batch=bindparam("new_batch"))
 )
 _PUT_EVENT = put(events)
-_CHAINS = Statement(
-    select(
-        chains.c.chain_id, chains.c.started_at, chains.c["count"], chains.c.head, chains.c.cut, chains.c.cut_head
-    ).order_by(chains.c.chain_id)
+_CHAIN_COLUMNS = (
+    chains.c.chain_id,
+    chains.c.started_at,
+    chains.c["count"],
+    chains.c.head,
+    chains.c.cut,
+    chains.c.cut_head,
+)
+_CHAINS = Statement(select(*_CHAIN_COLUMNS).order_by(chains.c.chain_id))
+_UNTIED = Statement(
+    select(*_CHAIN_COLUMNS)
+    .where(or_(chains.c["count"] != chains.c.tied_count, chains.c.cut != chains.c.tied_cut))
+    .order_by(chains.c.chain_id)
+)
+_TIE = Statement(
+    update(chains)
+    .where(chains.c.chain_id == bindparam("chain"))
+    .values(tied_count=bindparam("tied"), tied_cut=bindparam("upto"))
 )
 _COLUMNS = (
     events.c.chain_id,
@@ -133,15 +147,16 @@ def register(tx: Transaction, slot: int, first_head: bytes) -> ChainId:
         head=first_head,
         cut=0,
         cut_head=first_head,
+        tied_count=-1,
+        tied_cut=-1,
     )
     return chain
 
 
-def head(tx: Transaction, chain: ChainId) -> tuple[int, bytes]:
-    """How many events the chain has, and the last one's hash."""
+def head(tx: Transaction, chain: ChainId) -> tuple[int, bytes] | None:
+    """How many events the chain has, and the last one's hash; None where it isn't registered."""
     row = tx.run(_HEAD, chain=chain).fetchone()
-    assert row is not None, "a chain is registered before its lane starts"
-    return int(row[0]), row[1]
+    return None if row is None else (int(row[0]), row[1])
 
 
 def set_head(tx: Transaction, chain: ChainId, count: int, new_head: bytes, batch: int) -> None:
@@ -173,6 +188,16 @@ def add(tx: Transaction, rows: list[EventRow]) -> None:
 
 def all_chains(tx: Transaction) -> list[ChainRow]:
     return [ChainRow(*row) for row in tx.run(_CHAINS).fetchall()]
+
+
+def untied(tx: Transaction) -> list[ChainRow]:
+    """Chains that grew or were cut since the last checkpoint."""
+    return [ChainRow(*row) for row in tx.run(_UNTIED).fetchall()]
+
+
+def tie(tx: Transaction, chains_: list[ChainRow]) -> None:
+    """A checkpoint signs them as they are."""
+    tx.run_many(_TIE, [{"chain": c.chain_id, "tied": c.count, "upto": c.cut} for c in chains_])
 
 
 def events_of(tx: Transaction, chain: ChainId, after: int, count: int) -> list[EventRow]:

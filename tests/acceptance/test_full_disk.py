@@ -18,6 +18,7 @@ def test_full_disk_is_refused_and_recovered_from(small_disk: Path) -> None:
     demo = Demo(small_disk / "demo").start()
     anne, bert = demo.people()[:2]
     (small_disk / "spare").write_bytes(bytes(4 << 20))
+    client = anne.imap()
     smtp, acknowledged, refused = anne.smtp(), [], None
     for number in range(400):
         ident = f"full-{number:04d}"
@@ -34,7 +35,6 @@ def test_full_disk_is_refused_and_recovered_from(small_disk: Path) -> None:
             break
     assert refused is not None
     assert refused.smtp_code == 452, refused
-    client = anne.imap()
     with pytest.raises(imaplib.IMAP4.error):
         answer = client.append(
             "INBOX",
@@ -44,11 +44,11 @@ def test_full_disk_is_refused_and_recovered_from(small_disk: Path) -> None:
         )
         assert answer[0] == "NO", answer
         raise imaplib.IMAP4.error
-    assert sorted(idents(bert.imap(), "INBOX").values()) == sorted(acknowledged)
     (small_disk / "spare").unlink()
     again = anne.smtp()
     again.sendmail(anne.address, [bert.address], message(anne.address, bert.address, "after-space"))
     acknowledged.append("after-space")
+    assert sorted(idents(bert.imap(), "INBOX").values()) == sorted(acknowledged)
     demo.kill()
     demo.start()
     assert sorted(idents(demo.people()[1].imap(), "INBOX").values()) == sorted(acknowledged)

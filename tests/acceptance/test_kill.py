@@ -225,6 +225,7 @@ def test_sigkill_on_a_full_disk(small_disk: Path) -> None:
         round_of_work(demo, ledger, chance, ledger.changes + 400, seconds=6)
         assert ledger.refused > before, "the disk never filled up"
         spare.unlink()
+        (small_disk / "filler").unlink()
         demo.start()
         check(demo, ledger)
     print(f"{ledger.changes} acknowledged, {ledger.refused} refused")

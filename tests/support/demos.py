@@ -32,6 +32,9 @@ class Demo:
         self.folder = folder
         self._options = list(options)
         self._port_base = "0"
+        away = folder.parent.parent if folder.parent.is_mount() else folder.parent
+        self._log = away / f"{folder.name}.log"
+        """Never on a file system that a test fills up."""
         if config:
             overlay = folder.parent / f"{folder.name}.overlay.toml"
             overlay.write_text(config)
@@ -41,7 +44,7 @@ class Demo:
 
     def start(self) -> "Demo":
         command = [str(PROGRAM), "demo", "--data", str(self.folder), "--port-base", self._port_base, *self._options]
-        log = (self.folder.parent / f"{self.folder.name}.log").open("a")
+        log = self._log.open("a")
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True, cwd=self.folder.parent
         )
@@ -58,7 +61,7 @@ class Demo:
         return self
 
     def log(self) -> str:
-        return (self.folder.parent / f"{self.folder.name}.log").read_text()
+        return self._log.read_text()
 
     def kill(self) -> None:
         """SIGKILL to the whole tree."""

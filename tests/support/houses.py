@@ -73,8 +73,7 @@ class Home:
         self.write = WriteLane(
             connect(self.plain),
             self.engine.dialect,
-            LaneChain(trail, self.chain),
-            self.chain,
+            LaneChain(trail, self.chain, slot),
             self.clock,
             changes.announce,
             folder,
