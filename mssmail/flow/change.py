@@ -1,4 +1,4 @@
-"""Changing what stands in folders: flags, copies, moves, expunges, and messages put in by hand.
+"""Changing what stands in folders: flags, copies, moves, expunges.
 
 Each command is one transaction and one event of the trail. Quota is checked where something is added.
 """
@@ -7,18 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mssmail.audit.events import Event, Kind, Value
-from mssmail.base.ids import AccountId, Uid
 from mssmail.base.principal import Principal
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.base.search import Flag
-from mssmail.flow.deliver import store_body
 from mssmail.flow.house import House
-from mssmail.flow.keep import Keeper, wrap_for
 from mssmail.flow.names import Names, canonical
 from mssmail.flow.view import View
 from mssmail.store import accounts, messages
 from mssmail.store.interface import Transaction
-from mssmail.store.messages import FlagChange, NewMessage
+from mssmail.store.messages import FlagChange
 
 _TRACED_RANGES = 1000
 _ALWAYS = (1 << 63) - 1
@@ -161,73 +158,3 @@ def _flag_change(wish: FlagWish, bits: int) -> FlagChange:
             return FlagChange(flags_off=wish.flags, keywords_off=bits)
         case _:
             return FlagChange(flags_on=wish.flags, keywords_on=bits, replace=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Appended:
-    """For APPENDUID."""
-
-    uid_validity: int
-    uid: Uid
-
-
-class Append:
-    """A message that its owner puts into a folder: octets are taken as they are. `finish` or `abort` it."""
-
-    def __init__(self, house: House, principal: Principal) -> None:
-        self._house = house
-        self._principal = principal
-        self._keeper = Keeper(house)
-
-    async def write(self, data: bytes) -> None:
-        """Raises Refusal(STORAGE_FULL, UNAVAILABLE)."""
-        self._keeper.write(data)
-        if self._keeper.is_full:
-            await self._keeper.flush()
-
-    async def abort(self) -> None:
-        await self._keeper.abort()
-
-    async def finish(
-        self, folder: str, flags: int, keywords: frozenset[str], internal_date: tuple[int, int] | None
-    ) -> Appended:
-        """Put it in; `internal_date` is epoch seconds and the zone's minutes. Durable on return.
-
-        Raises Refusal(FOLDER_MISSING, OVER_QUOTA, KEYWORD_LIMIT, STORAGE_FULL).
-        """
-        house, principal, wanted = self._house, self._principal, canonical(folder)
-        names = Names(house.keys, principal.account)
-        kept = await self._keeper.finish()
-        now = house.clock.now()
-        term_s = await house.read.run(lambda tx: accounts.by_id(tx, principal.account).term_s)
-        wrap = await wrap_for(house, kept, principal.account, term_s, now)
-        at, zone = internal_date or (int(now), 0)
-
-        def work(tx: Transaction) -> Appended:
-            row = names.find(tx, wanted)
-            accounts.take(tx, principal.account, kept.size_octets)
-            bits = names.keyword_bits(tx, keywords, create=True)
-            store_body(tx, kept, [wrap])
-            modseq = accounts.change(tx, principal.account)
-            message = NewMessage(
-                AccountId(principal.account), kept.body, wrap.period, int(now), at, zone, kept.size_octets, flags, bits
-            )
-            uid = messages.add(tx, row.folder_id, message, modseq, int(now))
-            if uid is None:
-                raise Refusal(Reason.FOLDER_MISSING)
-            details: dict[str, Value] = {
-                "folder": int(row.folder_id),
-                "uid": int(uid),
-                "octets": kept.size_octets,
-                "person": int(principal.person),
-            }
-            tx.trail(Event(Kind.APPENDED, principal.account, details=details))
-            return Appended(row.uid_validity, uid)
-
-        return await house.write.run(work)
-
-
-async def folder_exists(house: House, principal: Principal, folder: str) -> None:
-    """Before a large literal is taken: raises Refusal(FOLDER_MISSING, FOLDER_NAME)."""
-    names, wanted = Names(house.keys, principal.account), canonical(folder)
-    await house.read.run(lambda tx: names.find(tx, wanted))

@@ -16,7 +16,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from mssmail.base.ids import AccountId, BodyId, FolderId, Period, Uid
 from mssmail.base.search import Flag
 from mssmail.store import folders
-from mssmail.store.interface import Row, Statement, Transaction, put
+from mssmail.store.interface import Row, Statement, Transaction, Values, put
 from mssmail.store.schema import bodies, body_outbox, messages, periods, records, vanished, wraps
 
 Ranges = Sequence[tuple[int, int]]
@@ -223,33 +223,41 @@ def add_wrap(tx: Transaction, account: AccountId, body: BodyId, period: Period, 
 
 def add(tx: Transaction, folder: FolderId, message: NewMessage, modseq: int, saved_at: int) -> Uid | None:
     """Put a message into a folder; its UID, or None where the folder is gone."""
-    uid = folders.count(
+    return add_all(tx, folder, [message], modseq, saved_at)
+
+
+def add_all(tx: Transaction, folder: FolderId, new: Sequence[NewMessage], modseq: int, saved_at: int) -> Uid | None:
+    """Put messages into a folder, in order; the first of their UIDs in a row, or None where the folder is gone."""
+    first = folders.count(
         tx,
         folder,
         modseq,
-        uids=1,
-        messages=1,
-        unseen=int(not message.flags & _SEEN),
-        octets=message.size_octets,
+        uids=len(new),
+        messages=len(new),
+        unseen=sum(not message.flags & _SEEN for message in new),
+        octets=sum(message.size_octets for message in new),
     )
-    if uid is not None:
-        tx.run(
-            _PUT,
-            folder_id=folder,
-            uid=uid,
-            account_id=message.account_id,
-            body_id=message.body_id,
-            period=message.period,
-            arrived_at=message.arrived_at,
-            saved_at=saved_at,
-            internal_date=message.internal_date,
-            zone_minutes=message.zone_minutes,
-            size_octets=message.size_octets,
-            flags=message.flags,
-            keywords=message.keywords,
-            modseq=modseq,
-        )
-    return uid
+    if first is not None:
+        tx.run_many(_PUT, [_new_row(folder, first + k, message, modseq, saved_at) for k, message in enumerate(new)])
+    return first
+
+
+def _new_row(folder: FolderId, uid: int, message: NewMessage, modseq: int, saved_at: int) -> Values:
+    return {
+        "folder_id": folder,
+        "uid": uid,
+        "account_id": message.account_id,
+        "body_id": message.body_id,
+        "period": message.period,
+        "arrived_at": message.arrived_at,
+        "saved_at": saved_at,
+        "internal_date": message.internal_date,
+        "zone_minutes": message.zone_minutes,
+        "size_octets": message.size_octets,
+        "flags": message.flags,
+        "keywords": message.keywords,
+        "modseq": modseq,
+    }
 
 
 # --- reading ---

@@ -17,8 +17,9 @@ from mssmail.base.search import And, Arrived, Body, Flag, HasFlag, Header, Key, 
 from mssmail.base.section import Part, Section, Span
 from mssmail.crypto.envelope import Unsealable
 from mssmail.crypto.keystore import KeyDestroyed
+from mssmail.flow.append import Append, Appended
 from mssmail.flow.boxes import Boxes
-from mssmail.flow.change import Append, Changer, FlagWish
+from mssmail.flow.change import Changer, FlagWish
 from mssmail.flow.deliver import Replay, deliver
 from mssmail.flow.keep import Keeper, Kept
 from mssmail.flow.purge import Purge, PurgeStopped
@@ -154,21 +155,39 @@ async def test_copy_and_move_keep_order_flags_and_counts(home: Home) -> None:
     assert (row.messages, row.octets) == (5, 5 * len(SMALL))
 
 
+async def _appended(home: Home, who: Principal, *bodies: bytes) -> Appended:
+    """Append them to the INBOX by one command."""
+    spool = Append(home.house, who, "INBOX")
+    await spool.look()
+    for octets in bodies:
+        spool.begin()
+        await spool.write(octets)
+        await spool.end(Flag.SEEN.value, frozenset({"$Forwarded"}), (1_700_000_000, 60))
+    return await spool.finish()
+
+
 async def test_append_counts_against_the_quota(home: Home) -> None:
-    """An APPEND beyond the quota is refused, and leaves nothing behind."""
-    anne = home.add_account("anne", quota_octets=len(SMALL) + 10)
-    first = Append(home.house, anne)
-    await first.write(SMALL)
-    done = await first.finish("INBOX", Flag.SEEN.value, frozenset({"$Forwarded"}), (1_700_000_000, 60))
-    assert done.uid == 1
-    second = Append(home.house, anne)
-    await second.write(SMALL)
+    """An APPEND beyond the quota is refused whole, and leaves nothing behind."""
+    anne = home.add_account("anne", quota_octets=2 * len(SMALL) + 10)
+    done = await _appended(home, anne, SMALL)
+    assert (done.first, done.count) == (1, 1)
     with pytest.raises(Refusal) as refused:
-        await second.finish("INBOX", 0, frozenset(), None)
+        await _appended(home, anne, SMALL, SMALL)
     assert refused.value.reason is Reason.OVER_QUOTA
     row = await Boxes(home.house).status(anne, "INBOX")
     assert (row.messages, row.unseen, row.uid_next) == (1, 0, 2)
     assert home.tx().driver.execute("SELECT count(*) FROM bodies").fetchone() == (1,)
+
+
+async def test_append_keeps_little_in_memory(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Past a bound the small messages of one APPEND go to the body store too, and read the same."""
+    anne = home.add_account("anne")
+    monkeypatch.setattr("mssmail.flow.append.HELD_OCTETS", 1)
+    done = await _appended(home, anne, SMALL, SMALL, SMALL)
+    assert (done.first, done.count) == (1, 3)
+    assert home.tx().driver.execute("SELECT place, count(*) FROM bodies GROUP BY 1").fetchall() == [(0, 1), (1, 2)]
+    view = await open_view(home.house, anne, "INBOX", read_only=False)
+    assert [await body_of(home, view, index) for index in range(3)] == [SMALL] * 3
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ _ALL = (
         (
             Stage.SECURED,
             ("PLAIN", "LOGIN", "EXTERNAL"),
-            ["IMAP4rev1", "SASL-IR", "LITERAL+", "AUTH=PLAIN", "AUTH=LOGIN", "AUTH=EXTERNAL", "ID"],
+            ["IMAP4rev1", "SASL-IR", "LITERAL+", "MULTIAPPEND", "AUTH=PLAIN", "AUTH=LOGIN", "AUTH=EXTERNAL", "ID"],
         ),
         (Stage.SIGNED_IN, ("PLAIN", "LOGIN"), _ALL),
     ],

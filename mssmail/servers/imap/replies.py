@@ -131,6 +131,9 @@ REPLIES: dict[Reason, Reply] = {
 
 NO_SUCH_TARGET = _no(Word.TRYCREATE, "Ce dossier n'existe pas : créez-le d'abord", "No such folder: create it first")
 """FOLDER_MISSING where the folder is one to put messages into (RFC 3501 §6.3.11, §6.4.7)."""
+EMPTY_MESSAGE = _no(None, "Message vide : ajout annulé", "Empty message: append cancelled")
+"""RFC 3502: a message of no octets cancels the command."""
+TOO_MANY_AT_ONCE = _no(Word.LIMIT, "Trop de messages en une commande", "Too many messages in one command")
 USE_TAKEN = _no(Word.USEATTR, "Un autre dossier a déjà cet usage", "Another folder has that special use")
 TOO_MANY_CONNECTIONS = _no(Word.LIMIT, "Trop de connexions à la fois", "Too many connections at once")
 """Of one account or of one address."""

@@ -149,14 +149,21 @@ class Status(Command):
 
 
 @dataclass(frozen=True, slots=True)
-class Append(Command):
-    """APPEND (RFC 3501 §6.3.11). The message itself is streamed beside it."""
+class NewMessage:
+    """One message of an APPEND (RFC 3502). Its octets are streamed beside it."""
 
-    mailbox: str
     flags: FlagList
     at: datetime | None
     """INTERNALDATE, where the client gave one."""
     size_octets: int
+
+
+@dataclass(frozen=True, slots=True)
+class Append(Command):
+    """APPEND (RFC 3501 §6.3.11), as far as its first message."""
+
+    mailbox: str
+    message: NewMessage
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Complete:
-    """A whole command."""
+    """A whole command; where messages came with it, what stands behind the last one: nothing, if it is right."""
 
     frame: Frame
 
@@ -95,8 +95,8 @@ class NeedContinuation:
 class LiteralStart:
     """An APPEND's message is next. Answer with `accept` or `refuse` before calling `next` again.
 
-    `frame` is the command so far, as if it ended here, so that it parses. Where `synchronizing`, `accept` makes the
-    next event a NeedContinuation.
+    `frame` is the command so far, as if it ended here, so that it parses; of a message that follows another
+    (RFC 3502), what stands between them. Where `synchronizing`, `accept` makes the next event a NeedContinuation.
     """
 
     frame: Frame

@@ -8,7 +8,8 @@ STARTTLS must find nothing behind it).
   to its end and then reported as one `Refused`; where the peer waits for our `+`, at once. Who announces more than
   is worth reading gets `Broken`.
 - The message of an APPEND is never gathered here: it is announced (`LiteralStart`), the session says `accept` or
-  `refuse`, then it comes in pieces (`LiteralData`) as it arrives.
+  `refuse`, then it comes in pieces (`LiteralData`) as it arrives. Several may follow each other (RFC 3502): of what
+  was before a message nothing is kept once it has come, so that their number costs nothing.
 - Lines end in CRLF; a bare LF is taken too, as other servers do. Nothing but us reads this stream, so that no two
   programs can disagree on where a line ends; a bare CR stays in the line and the parser rejects it.
 
@@ -99,10 +100,14 @@ class Framer:
         self._mode = _Mode.LINE
         self._raw_octets: int | None = None
         """The raw line's limit, while one is asked for."""
+        self._head: bytes | None = None
+        """How the command begins, for its tag; None between commands."""
         self._texts: list[bytes] = []
         self._literals: list[Literal] = []
         self._held = 0
         """Octets of this command in memory."""
+        self._appending = False
+        """A message has come: whatever literal follows is another."""
         self._error: ProtocolError | None = None
         self._skipped = 0
         """Octets of this command thrown away."""
@@ -117,7 +122,7 @@ class Framer:
     @property
     def midway(self) -> bool:
         """Whether a command has begun and not ended: silence is then a stall, not idleness."""
-        return bool(self._buffer or self._texts) or self._mode is not _Mode.LINE
+        return bool(self._buffer) or self._head is not None or self._mode is not _Mode.LINE
 
     def feed(self, octets: bytes) -> None:
         """Take what was read. Feed only when `next` has returned None, so that memory stays bounded."""
@@ -126,7 +131,7 @@ class Framer:
 
     def expect_line(self, max_octets: int) -> None:
         """Read the next line raw, as IDLE and AUTHENTICATE do: no tag, no literals. Holds for one line."""
-        assert self._mode is _Mode.LINE and not self._texts, "only between commands"
+        assert self._mode is _Mode.LINE and self._head is None, "only between commands"
         self._raw_octets = max_octets
 
     def accept(self) -> None:
@@ -145,7 +150,7 @@ class Framer:
             case _Mode.STREAM:
                 self._mode = _Mode.SKIP_LITERAL
             case _:
-                assert self._mode is _Mode.LINE and self._texts, "only for a message announced"
+                assert self._mode is _Mode.LINE and self._appending, "only for a message announced"
                 self._mode = _Mode.SKIP_LINE
 
     def next(self) -> Event | None:
@@ -219,6 +224,8 @@ class Framer:
     def _command_line(self, line: bytes) -> _Outcome:
         self._held += len(line)
         self._texts.append(line)
+        if self._head is None:
+            self._head = line[:_HEAD_OCTETS]
         announced = _announcement(line)
         if announced is None:
             if self._held > self.limits.command_octets:
@@ -243,6 +250,8 @@ class Framer:
         """Whether the literal just announced is the message of an APPEND, not its mailbox."""
         if self.limits.append_octets == 0:
             return False
+        if self._appending:
+            return True
         first = self._texts[0]
         return _APPEND.match(first) is not None or (len(self._texts) > 1 and _APPEND_TO.match(first) is not None)
 
@@ -275,7 +284,10 @@ class Framer:
             return None
         self._left -= size
         if self._left == 0:
-            self._literals.append(Literal(self._size, None))
+            self._appending = True
+            self._texts.clear()
+            self._literals.clear()
+            self._held = 0
             self._mode = _Mode.LINE
         return LiteralData(self._take(size), last=self._left == 0)
 
@@ -284,7 +296,9 @@ class Framer:
     def _give_up(self, error: ProtocolError, head: bytes, ending: bytes | None = None) -> _Outcome:
         """Begin to throw the command away: in the line that starts with `head`; `ending` is its end, if it came."""
         self._error = error
-        self._texts = [self._texts[0] if self._texts else head]
+        if self._head is None:
+            self._head = head
+        self._texts.clear()
         self._literals.clear()
         self._held = 0
         self._mode = _Mode.SKIP_LINE
@@ -332,7 +346,7 @@ class Framer:
             self._mode = _Mode.BREAK
 
     def _refused(self) -> Refused:
-        tag = b"*" if self._raw_octets is not None else tag_of(self._texts[0])
+        tag = b"*" if self._raw_octets is not None else tag_of(self._head or b"")
         refused = Refused(tag, self._error)
         self._reset()
         return refused

@@ -111,6 +111,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature("LOGINDISABLED", frozenset({Stage.CLEAR}), "RFC 3501 §6.2.3"),
     Feature("SASL-IR", frozenset({Stage.SECURED}), "RFC 4959"),
     Feature("LITERAL+", _OVER_TLS, "RFC 7888"),
+    Feature("MULTIAPPEND", _AFTER_SIGN_IN, "RFC 3502"),
     Feature("CHILDREN", _AFTER_SIGN_IN, "RFC 3348"),
     Feature("SPECIAL-USE", _AFTER_SIGN_IN, "RFC 6154 §2"),
     Feature("CREATE-SPECIAL-USE", _AFTER_SIGN_IN, "RFC 6154 §3"),
@@ -177,6 +178,17 @@ def read(frame: Frame, machine: Machine) -> Request | Rejected:
     except ProtocolError as error:
         return Rejected(tag, error, None if row is None else row.name)
     return Request(tag, row, command)
+
+
+def read_message(frame: Frame) -> commands.NewMessage | ProtocolError:
+    """Read what an APPEND says of a message that follows another (RFC 3502)."""
+    try:
+        cursor = Cursor(frame)
+        message = mailbox.new_message(cursor)
+        cursor.finish()
+    except ProtocolError as error:
+        return error
+    return message
 
 
 def _row(cursor: Cursor) -> Row:

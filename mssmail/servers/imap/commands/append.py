@@ -1,75 +1,88 @@
-"""APPEND: a message sealed as it comes, never whole in memory (RFC 3501 §6.3.11)."""
+"""APPEND: messages sealed as they come, never whole in memory, and put in together (RFC 3501 §6.3.11, RFC 3502)."""
 
 from datetime import datetime
 
-from mssmail.base.ranges import Ranges
 from mssmail.base.refusal import Reason, Refusal
-from mssmail.flow.change import Append, folder_exists
+from mssmail.flow.append import Append
 from mssmail.servers.imap import replies
 from mssmail.servers.imap.commands.outcome import of, ok
 from mssmail.servers.imap.session import Session
 from mssmail.wire.imap import commands, responses, table
+from mssmail.wire.imap.fault import Fault, ProtocolError
 from mssmail.wire.imap.frame import Complete, LiteralData, LiteralStart, Refused
 from mssmail.wire.imap.responses import AppendUid, Status
-from mssmail.wire.imap.table import Rejected, Request
+from mssmail.wire.imap.table import Request
 
 
 async def append(session: Session, request: Request) -> Status:
-    """Called when the message is announced: all but the message has been read, and the peer may wait for `+`."""
+    """Called when the first message is announced: what stands before it has been read, and the peer may wait for `+`.
+
+    Whatever goes wrong with any message, none is kept (RFC 3502).
+    """
     command = of(request, commands.Append)
     try:
-        await folder_exists(session.house, session.who, command.mailbox)
+        spool = Append(session.house, session.who, command.mailbox)
+        await spool.look()
     except Refusal as refusal:
         return await session.turn_away(_refused(refusal, request.tag))
-    session.framer.accept()
-    spool = Append(session.house, session.who)
     try:
-        refused = await _take(session, request, spool)
-        if refused is None:
-            return await _finish(spool, request, command)
+        reply = await _take(session, request, spool, command.message)
     except BaseException:
         await spool.abort()
         raise
-    await spool.abort()
-    return refused
+    if reply.condition is not responses.Condition.OK:
+        await spool.abort()
+    return reply
 
 
-async def _take(session: Session, request: Request, spool: Append) -> Status | None:
-    """Take the message in, up to the command's end; the reply where it can't be kept."""
+async def _take(session: Session, request: Request, spool: Append, message: commands.NewMessage) -> Status:
+    """Take the messages in, up to the command's end, and put them in; or say why not."""
     while True:
+        refused = await _take_one(session, request, spool, message)
+        if refused is not None:
+            return refused
         match await session.event():
-            case LiteralData(octets):
-                try:
-                    await spool.write(octets)
-                except Refusal as refusal:
-                    return await session.turn_away(_refused(refusal, request.tag))
             case LiteralStart(frame):
-                # A second message (RFC 3502, not offered), or whatever else its reading says.
-                return await session.turn_away(_said(table.read(frame, session.machine), request))
+                read = table.read_message(frame)
+                if isinstance(read, ProtocolError):
+                    return await session.turn_away(responses.refusal(read, request.tag))
+                message = read
             case Complete(frame):
-                read = table.read(frame, session.machine)
-                return responses.refusal(read.error, read.tag) if isinstance(read, Rejected) else None
+                return await _finish(request, spool, behind=b"".join(frame.texts))
             case Refused(tag, error):
                 assert error is not None
                 return responses.refusal(error, tag)
             case _:
-                raise AssertionError("no raw line was asked for")
+                raise AssertionError("a message has ended")
 
 
-def _said(read: Request | Rejected, request: Request) -> Status:
-    assert isinstance(read, Rejected), "APPEND takes one message"
-    return responses.refusal(read.error, request.tag)
-
-
-async def _finish(spool: Append, request: Request, command: commands.Append) -> Status:
+async def _take_one(session: Session, request: Request, spool: Append, message: commands.NewMessage) -> Status | None:
+    """Take in the message that was announced; the reply where it can't be kept."""
+    if message.size_octets == 0:
+        return await session.turn_away(replies.status(replies.EMPTY_MESSAGE, request.tag))
     try:
-        done = await spool.finish(
-            command.mailbox, command.flags.system, frozenset(command.flags.keywords), _moment(command.at)
-        )
+        spool.begin()
+        session.framer.accept()
+        while True:
+            event = await session.event()
+            assert isinstance(event, LiteralData)
+            await spool.write(event.octets)
+            if event.last:
+                flags = message.flags
+                await spool.end(flags.system, frozenset(flags.keywords), _moment(message.at))
+                return None
     except Refusal as refusal:
-        await spool.abort()
+        return await session.turn_away(_refused(refusal, request.tag))
+
+
+async def _finish(request: Request, spool: Append, behind: bytes) -> Status:
+    if behind:
+        return responses.refusal(ProtocolError(Fault.SYNTAX, "something follows the message"), request.tag)
+    try:
+        done = await spool.finish()
+    except Refusal as refusal:
         return _refused(refusal, request.tag)
-    uids: Ranges = ((done.uid, done.uid),)
+    uids = ((int(done.first), done.first + done.count - 1),)
     return ok(request, "Message ajouté / Message appended", AppendUid(done.uid_validity, uids))
 
 
@@ -82,6 +95,10 @@ def _moment(at: datetime | None) -> tuple[int, int] | None:
 
 
 def _refused(refusal: Refusal, tag: bytes) -> Status:
-    if refusal.reason is Reason.FOLDER_MISSING:
-        return replies.status(replies.NO_SUCH_TARGET, tag)
-    return replies.of(refusal.reason, tag)
+    match refusal.reason:
+        case Reason.FOLDER_MISSING:
+            return replies.status(replies.NO_SUCH_TARGET, tag)
+        case Reason.TOO_MANY_MESSAGES:
+            return replies.status(replies.TOO_MANY_AT_ONCE, tag)
+        case _:
+            return replies.of(refusal.reason, tag)

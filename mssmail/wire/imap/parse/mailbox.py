@@ -110,9 +110,13 @@ def status(cursor: Cursor) -> commands.Status:
 
 
 def append(cursor: Cursor) -> commands.Append:
-    """append = "APPEND" SP mailbox [SP flag-list] [SP date-time] SP literal"""
+    """append = "APPEND" SP mailbox 1*append-message ; RFC 3502, up to the first message"""
     cursor.space()
-    name = mailbox(cursor)
+    return commands.Append(mailbox(cursor), new_message(cursor))
+
+
+def new_message(cursor: Cursor) -> commands.NewMessage:
+    """append-message = [SP flag-list] [SP date-time] SP literal"""
     cursor.space()
     flags = FlagList()
     if cursor.peek() == b"(":
@@ -125,4 +129,4 @@ def append(cursor: Cursor) -> commands.Append:
     literal = cursor.literal()
     if literal is None:
         raise syntax("expected the message as a literal")
-    return commands.Append(name, flags, at, literal.size)
+    return commands.NewMessage(flags, at, literal.size)
