@@ -37,6 +37,13 @@ class Recent:
 
 
 @dataclass(frozen=True, slots=True)
+class Changed:
+    """Messages whose mod-sequence is this one or a later one (RFC 7162 §3.1.5)."""
+
+    modseq: int
+
+
+@dataclass(frozen=True, slots=True)
 class SequenceSet:
     """Message numbers: inclusive (low, high) pairs with low <= high; 0 stands for `*` until resolved."""
 
@@ -128,6 +135,7 @@ Key = (
     | HasFlag
     | HasKeyword
     | Recent
+    | Changed
     | SequenceSet
     | UidSet
     | Arrived

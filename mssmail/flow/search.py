@@ -19,6 +19,7 @@ from mssmail.base.search import (
     And,
     Arrived,
     Body,
+    Changed,
     HasFlag,
     HasKeyword,
     Header,
@@ -95,6 +96,8 @@ class _Judge:
                 return self._has_keyword(keyword)
             case Recent():
                 return bool(self._view.uids[self._index] >= self._view.recent_uid)
+            case Changed(modseq):
+                return bool(self._view.modseqs[self._index] >= modseq)
             case SequenceSet():
                 return self._within(key, self._index + 1, self._view.told_exists)
             case UidSet():
