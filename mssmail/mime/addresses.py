@@ -16,7 +16,7 @@ from mssmail.mime.limits import DEFAULT
 _FORMS = {
     "blank": rb"[ \t\r\n]++",
     "atom": rb"[^\x00-\x20\x7f()<>\[\]:;@\\,.\"]++",
-    "quoted": rb"\"(?:[^\"\\]++|\\.)*+\"",
+    "quoted": rb"\"(?:[^\"\\]++|\\.)*\"",
     "literal": rb"\[[^\[\]\\]*+\]",
     "special": rb"[<>@,;:.(]",
     "other": rb".",
@@ -32,9 +32,9 @@ _TOKEN_UNQUOTED = _tokens(name for name in _FORMS if name != "quoted")
 """Used after a quote that nothing closes: no later one is closed either, and looking each time would be quadratic."""
 _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
 _SIMPLE = re.compile(
-    rb"[ \t]*+(?:(?:\"([^\"\\\r\n\x00-\x1f]*+)\"[ \t]*+|([A-Za-z0-9!#$%&'*+/=?^_`{|}~\- ]*+))<)?+"
-    rb"([A-Za-z0-9!#$%&'*+/=?^_`{|}~\-]++(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-]++)*+)"
-    rb"@([A-Za-z0-9\-]++(?:\.[A-Za-z0-9\-]++)*+)(>?)[ \t]*+"
+    rb"[ \t]*+(?:(?:\"([^\"\\\r\n\x00-\x1f]*+)\"[ \t]*+|([A-Za-z0-9!#$%&'*+/=?^_`{|}~\- ]*+))<)?"
+    rb"([A-Za-z0-9!#$%&'*+/=?^_`{|}~\-]++(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-]++)*)"
+    rb"@([A-Za-z0-9\-]++(?:\.[A-Za-z0-9\-]++)*)(>?)[ \t]*+"
 )
 """Most addresses there are: `local@domain`, `Some Name <local@domain>`, `"Some, Name" <local@domain>`."""
 _DOT_ATOM = re.compile(rb"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\x80-\xff]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\x80-\xff]+)*")

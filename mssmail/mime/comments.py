@@ -6,7 +6,7 @@ Counted, never recursed into: three thousand opening parentheses cost three thou
 import re
 
 _SIGN = re.compile(rb"[()]|\\.", re.DOTALL)
-_OUTSIDE = re.compile(rb"(?:[^(\"\\]++|\"(?:[^\"\\]++|\\.)*+\"?+|\\.?+)*+", re.DOTALL)
+_OUTSIDE = re.compile(rb"(?:[^(\"\\]++|\"(?:[^\"\\]++|\\.)*\"?+|\\.?+)*", re.DOTALL)
 
 
 def skip(value: bytes, at: int) -> int | None:

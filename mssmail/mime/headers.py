@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
-_tiles = re.compile(rb"(?:([^\x00-\x20:\x7f]++)([ \t]*+:))?+([^\n]*+(?:\n[ \t][^\n]*+)*+\n?)").findall
+_tiles = re.compile(rb"(?:([^\x00-\x20:\x7f]++)([ \t]*+:))?([^\n]*+(?:\n[ \t][^\n]*+)*\n?)").findall
 """One field or malformed line with its folded lines; possessive throughout, so that nothing is tried twice."""
 _FOLD = re.compile(rb"\r*\n[\r\n]*")
 _BLANK = (b"\r\n", b"\n")
