@@ -98,7 +98,7 @@ class Chain(Protocol):
 class Transaction:
     """A transaction as a unit of work sees it. Work may be run again from its start: it must change nothing outside."""
 
-    __slots__ = ("dialect", "driver", "events", "now", "wakes")
+    __slots__ = ("dialect", "driver", "events", "now", "open_periods", "wakes")
 
     def __init__(self, driver: Driver, dialect: Dialect, now: float) -> None:
         self.driver = driver
@@ -106,6 +106,8 @@ class Transaction:
         self.now = now
         """The time that rows of this transaction carry, seconds of the epoch."""
         self.events: list[object] = []
+        self.open_periods: set[int] = set()
+        """Periods that this transaction found open; none can be closed before it ends."""
         self.wakes: dict[int, int] = {}
 
     def run(self, statement: Statement, /, **values: int | bytes | str | None) -> Cursor:
