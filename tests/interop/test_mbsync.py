@@ -3,6 +3,7 @@
 import imaplib
 import re
 import socket
+import os
 import subprocess
 from pathlib import Path
 
@@ -16,7 +17,8 @@ COUNT = 1000
 
 
 def mirror(config: Path) -> str:
-    ran = subprocess.run(["mbsync", "-V", "-c", str(config), "-a"], capture_output=True, text=True, timeout=100)
+    home = {"HOME": str(config.parent), "PATH": os.environ.get("PATH", os.defpath)}
+    ran = subprocess.run(["mbsync", "-V", "-c", str(config), "-a"], capture_output=True, text=True, timeout=100, env=home)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     return ran.stdout + ran.stderr
 
