@@ -1,9 +1,9 @@
 """mbsync mirrors a box twice; the second time there is nothing to do."""
 
 import imaplib
+import os
 import re
 import socket
-import os
 import subprocess
 from pathlib import Path
 
@@ -18,7 +18,8 @@ COUNT = 1000
 
 def mirror(config: Path) -> str:
     home = {"HOME": str(config.parent), "PATH": os.environ.get("PATH", os.defpath)}
-    ran = subprocess.run(["mbsync", "-V", "-c", str(config), "-a"], capture_output=True, text=True, timeout=100, env=home)
+    command = ["mbsync", "-V", "-c", str(config), "-a"]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=100, env=home)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     return ran.stdout + ran.stderr
 
