@@ -18,7 +18,6 @@ from mssmail.store.interface import Transaction
 from mssmail.store.messages import FlagChange
 
 _TRACED_RANGES = 1000
-_ALWAYS = (1 << 63) - 1
 _DELETED = Flag.DELETED.value
 
 
@@ -58,7 +57,7 @@ class Changer:
         self._view = view
 
     async def store(self, indexes: Sequence[int], wish: FlagWish, unchanged_since: int | None = None) -> list[int]:
-        """Change flags; the UIDs left alone because they changed meanwhile. The view is refreshed.
+        """Change flags; the UIDs left alone since they changed after `unchanged_since`. The view is refreshed.
 
         Raises Refusal(KEYWORD_LIMIT, STORAGE_FULL).
         """
@@ -68,18 +67,23 @@ class Changer:
         def work(tx: Transaction) -> list[int]:
             bits = names.keyword_bits(tx, wish.keywords, create=wish.mode != "remove")
             change = _flag_change(wish, bits)
+            left, chosen = [], ranges
+            if unchanged_since is not None:
+                changed_rows = messages.changed_in(tx, view.folder, ranges, unchanged_since)
+                left = [row[0] for row in changed_rows if _conflicts(view, row, unchanged_since, wish, bits)]
+                spared = set(left)
+                chosen = view.uid_ranges([i for i in indexes if view.uids[i] not in spared]) if left else ranges
             modseq = accounts.change(tx, principal.account)
-            since = _ALWAYS if unchanged_since is None else unchanged_since
-            changed, failed = messages.store_flags(tx, view.folder, ranges, change, modseq, since)
-            details = _details(principal, view, ranges, mode=wish.mode, flags=wish.flags, keywords=bits, count=changed)
+            changed = messages.store_flags(tx, view.folder, chosen, change, modseq)
+            details = _details(principal, view, chosen, mode=wish.mode, flags=wish.flags, keywords=bits, count=changed)
             tx.trail(Event(Kind.FLAGGED, principal.account, details=details))
-            return failed
+            return left
 
         if not indexes:
             return []
-        failed = await self._house.write.run(work)
+        left = await self._house.write.run(work)
         await view.refresh()
-        return failed
+        return left
 
     async def copy(self, indexes: Sequence[int], target: str) -> Copied:
         """Copy messages. Raises Refusal(FOLDER_MISSING, OVER_QUOTA)."""
@@ -148,6 +152,19 @@ def erase(tx: Transaction, view: View, principal: Principal, ranges: Sequence[tu
     details = _details(principal, view, ranges, count=len(gone.uids))
     tx.trail(Event(Kind.EXPUNGED, principal.account, details=details))
     return len(gone.uids)
+
+
+def _conflicts(view: View, row: tuple[int, int, int], since: int, wish: FlagWish, bits: int) -> bool:
+    """Whether a message that changed after `since` must be left alone (RFC 7162 §3.1.3).
+
+    Not where the client knew the message as it was then, and the flags it sets or clears are as they were
+    (RFC 7162 §3.1.12).
+    """
+    uid, flags, keywords = row
+    at = view.index_of(uid)
+    if at is None or wish.mode == "replace" or view.modseqs[at] > since:
+        return True
+    return bool((flags ^ view.flags[at]) & wish.flags or (keywords ^ view.keywords[at]) & bits)
 
 
 def _flag_change(wish: FlagWish, bits: int) -> FlagChange:

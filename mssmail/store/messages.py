@@ -127,14 +127,16 @@ def _store_statement(*, replace: bool) -> Statement:
         new_keywords = _m.keywords.bitwise_and(bindparam("keywords_kept")).bitwise_or(bindparam("keywords_on"))
     return Statement(
         update(messages)
-        .where(_in_range(), _touches(new_flags, new_keywords), _m.modseq <= bindparam("unchanged_since"))
+        .where(_in_range(), _touches(new_flags, new_keywords))
         .values(flags=new_flags, keywords=new_keywords, modseq=bindparam("new_modseq"))
     )
 
 
 _STORE = _store_statement(replace=False)
 _STORE_REPLACE = _store_statement(replace=True)
-_CHANGED_SINCE = Statement(select(_m.uid).where(_in_range(), _m.modseq > bindparam("since")).order_by(_m.uid))
+_CHANGED_IN = Statement(
+    select(_m.uid, _m.flags, _m.keywords).where(_in_range(), _m.modseq > bindparam("since")).order_by(_m.uid)
+)
 
 _COPY = Statement(
     insert(messages).from_select(
@@ -187,11 +189,16 @@ _ORPHAN_WRAPS = Statement(
 
 def period_is_open(tx: Transaction, period: Period) -> bool:
     """Whether wraps may still be made under the period; makes its row where it is new."""
+    if period in tx.open_periods:
+        return True
     row = tx.run(_PERIOD_OPEN, period=period).fetchone()
-    if row is None:
+    if row is None:  # not remembered: a unit that fails takes this row back
         tx.run(_PUT_PERIOD, period=period, state="open", closed_at=None, gone_at=None, erased=0)
         return True
-    return bool(row[0] == "open")
+    if row[0] == "open":
+        tx.open_periods.add(period)
+        return True
+    return False
 
 
 def add_body(
@@ -353,26 +360,24 @@ class FlagChange:
         return self.replace or bool((self.flags_on | self.flags_off) & _SEEN)
 
 
-_ALWAYS = (1 << 63) - 1
+def changed_in(tx: Transaction, folder: FolderId, ranges: Ranges, since: int) -> list[tuple[int, int, int]]:
+    """UID, flags and keywords of the messages in those ranges that changed after a mod-sequence."""
+    return [
+        (row[0], row[1], row[2])
+        for low, high in ranges
+        for row in tx.run(_CHANGED_IN, folder=folder, low=low, high=high, since=since).fetchall()
+    ]
 
 
-def store_flags(
-    tx: Transaction, folder: FolderId, ranges: Ranges, change: FlagChange, modseq: int, unchanged_since: int = _ALWAYS
-) -> tuple[int, list[int]]:
-    """Change flags; how many rows changed, and the UIDs left alone because they changed after `unchanged_since`."""
+def store_flags(tx: Transaction, folder: FolderId, ranges: Ranges, change: FlagChange, modseq: int) -> int:
+    """Change flags; how many rows changed. One that has them already keeps its mod-sequence (RFC 7162 §3.1.11)."""
     before = _sums(tx, folder, ranges)[1] if change.may_touch_seen else 0
-    failed: list[int] = []
-    if unchanged_since != _ALWAYS:
-        for low, high in ranges:
-            cursor = tx.run(_CHANGED_SINCE, folder=folder, low=low, high=high, since=unchanged_since)
-            failed += [row[0] for row in cursor.fetchall()]
     common: dict[str, int | bytes | str | None] = {
         "folder": folder,
         "flags_on": change.flags_on,
         "flags_kept": ~change.flags_off,
         "keywords_on": change.keywords_on,
         "keywords_kept": ~change.keywords_off,
-        "unchanged_since": unchanged_since,
         "new_modseq": modseq,
     }
     statement = _STORE_REPLACE if change.replace else _STORE
@@ -380,7 +385,7 @@ def store_flags(
     after = _sums(tx, folder, ranges)[1] if change.may_touch_seen else 0
     if changed_rows:
         folders.count(tx, folder, modseq, messages=0, unseen=after - before, octets=0)
-    return changed_rows, failed
+    return changed_rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from mssmail.base.search import (
     And,
     Arrived,
     Body,
+    Changed,
     Flag,
     HasFlag,
     HasKeyword,
@@ -35,7 +36,16 @@ from mssmail.wire.imap.frame import Complete, Frame, Literal, LiteralStart, afte
 from mssmail.wire.imap.framer import Framer
 from mssmail.wire.imap.machine import Machine, State
 from mssmail.wire.imap.table import Rejected, Request
-from mssmail.wire.imap.values import FetchAttribute, FetchItem, FetchSection, FlagList, Numbering, StatusItem, StoreMode
+from mssmail.wire.imap.values import (
+    FetchAttribute,
+    FetchItem,
+    FetchSection,
+    FlagList,
+    Numbering,
+    SearchResult,
+    StatusItem,
+    StoreMode,
+)
 
 _SEEN = HasFlag(Flag.SEEN)
 _BIG = b"4294967295"
@@ -127,7 +137,7 @@ COMMANDS: list[tuple[bytes, c.Command]] = [
     (b'LSUB "#news." "comp.mail.*"', c.Lsub("#news.", "comp.mail.*")),
     (b"STATUS b (uidnext MESSAGES)", c.Status("b", (StatusItem.UIDNEXT, StatusItem.MESSAGES))),
     (
-        b"STATUS b (MESSAGES RECENT UIDNEXT UIDVALIDITY UNSEEN UNSEEN)",
+        b"STATUS b (MESSAGES RECENT UIDNEXT UIDVALIDITY UNSEEN HIGHESTMODSEQ UNSEEN)",
         c.Status("b", tuple(StatusItem)),
     ),
     (b"APPEND in {3}\r\nabc", c.Append("in", c.NewMessage(FlagList(), None, 3))),
@@ -153,6 +163,12 @@ COMMANDS: list[tuple[bytes, c.Command]] = [
     (b"EXPUNGE", c.Expunge()),
     (b"UID EXPUNGE 3000:3002", c.UidExpunge(_uid((3000, 3002)))),
     (b"STORE 2:4 +FLAGS (\\Deleted)", c.Store(_seq((2, 4)), StoreMode.ADD, silent=False, flags=FlagList(8))),
+    (
+        b"UID STORE 1 (UNCHANGEDSINCE 9223372036854775807) -FLAGS a",
+        c.Store(_uid((1, 1)), StoreMode.REMOVE, silent=False, flags=FlagList(0, ("a",)), unchanged_since=2**63 - 1),
+    ),
+    (b"SELECT b (CondStore)", c.Select("b", condstore=True)),
+    (b"EXAMINE b (CONDSTORE)", c.Examine("b", condstore=True)),
     (b"STORE 1 flags.silent ()", c.Store(_seq((1, 1)), StoreMode.REPLACE, silent=True, flags=FlagList())),
     (
         b"UID STORE 1:* -FLAGS.SILENT \\Seen \\ANSWERED kw KW other",
@@ -414,6 +430,20 @@ BROKEN: list[tuple[bytes, Fault]] = [
     (b"A1 UID EXPUNGE " + b"9" * 5_000, _S),
     (b"A1 STORE 1 FLAG (\\Seen)", _S),
     (b"A1 STORE 1 *FLAGS (\\Seen)", _S),
+    (b"A1 STORE 1 (UNCHANGEDSINCE) FLAGS ()", _S),
+    (b"A1 STORE 1 (UNCHANGEDSINCE 1)FLAGS ()", _S),
+    (b"A1 STORE 1 () FLAGS ()", _S),
+    (b"A1 STORE 1 FLAGS () (UNCHANGEDSINCE 1)", _S),
+    (b"A1 FETCH 1 ALL (CHANGEDSINCE 9223372036854775808)", _S),
+    (b"A1 FETCH 1 ALL (CHANGEDSINCE 1) ", _S),
+    (b"A1 FETCH 1 ALLX", _S),
+    (b"A1 FETCH 1 (ALL)", _S),
+    (b"A1 FETCH 1 FLAGS ()", _S),
+    (b"A1 SELECT a ()", _S),
+    (b"A1 SELECT a (CONDSTORE CONDSTORE)", _S),
+    (b"A1 SEARCH RETURN ALL", _S),
+    (b"A1 SEARCH RETURN () ", _S),
+    (b"A1 SEARCH RETURN (MIN,MAX) ALL", _S),
     (b"A1 STORE 1 FLAGS", _S),
     (b"A1 STORE 1 FLAGS (\\)", _S),
     (b"A1 STORE 1 FLAGS (a  b)", _S),
@@ -482,6 +512,43 @@ def test_every_row_is_read_here() -> None:
     """The tables above hold each command at least once (STARTTLS, which wants no TLS, has its own test)."""
     read_here = {type(command) for _, command in COMMANDS} | {c.Fetch, c.Search, c.StartTls}
     assert read_here == {row.command for row in table.ROWS}
+
+
+@pytest.mark.parametrize(
+    ("words", "attributes", "since"),
+    [
+        (b"FETCH 1:2 FAST (CHANGEDSINCE 5)", (*_FAST, FetchItem.MODSEQ), 5),
+        (b"FETCH 1:2 (MODSEQ UID) (CHANGEDSINCE 0)", (FetchItem.MODSEQ, FetchItem.UID), 0),
+        (b"FETCH 1:2 modseq", (FetchItem.MODSEQ,), None),
+    ],
+)
+def test_fetch_of_what_changed(words: bytes, attributes: tuple[FetchAttribute, ...], since: int | None) -> None:
+    """CHANGEDSINCE asks for mod-sequences too (RFC 7162 §3.1.4.1)."""
+    outcome = read(b"A1 " + words + b"\r\n")
+    assert isinstance(outcome, Request)
+    assert outcome.command == c.Fetch(_seq((1, 2)), attributes, since)
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        (b"SEARCH RETURN () ALL", c.Search(All(), Numbering.SEQUENCE, frozenset({SearchResult.ALL}))),
+        (
+            b"UID SEARCH return (min COUNT min) CHARSET UTF-8 SEEN",
+            c.Search(HasFlag(Flag.SEEN), Numbering.UID, frozenset({SearchResult.MIN, SearchResult.COUNT})),
+        ),
+        (b"SEARCH MODSEQ 7", c.Search(Changed(7), Numbering.SEQUENCE, by_modseq=True)),
+        (
+            b'SEARCH NOT (OR SEEN MODSEQ "/flags/\\\\seen" Shared 0)',
+            c.Search(Not(Or(HasFlag(Flag.SEEN), Changed(0))), Numbering.SEQUENCE, by_modseq=True),
+        ),
+    ],
+)
+def test_search_with_results(words: bytes, command: c.Search) -> None:
+    """RETURN's list comes first (RFC 4731), and MODSEQ anywhere makes the answer tell the highest (RFC 7162)."""
+    outcome = read(b"A1 " + words + b"\r\n")
+    assert isinstance(outcome, Request)
+    assert outcome.command == command
 
 
 @pytest.mark.parametrize(

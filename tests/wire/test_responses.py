@@ -14,7 +14,7 @@ from mssmail.wire.imap import responses as r
 from mssmail.wire.imap.fault import Fault, ProtocolError
 from mssmail.wire.imap.frame import Complete, after_login
 from mssmail.wire.imap.framer import Framer
-from mssmail.wire.imap.values import FlagList, StatusItem
+from mssmail.wire.imap.values import FlagList, Numbering, StatusItem
 
 _OK, _NO = r.Condition.OK, r.Condition.NO
 
@@ -69,6 +69,15 @@ _OK, _NO = r.Condition.OK, r.Condition.NO
         ),
         (r.Found(()), b"* SEARCH"),
         (r.Found((2, 84, 882)), b"* SEARCH 2 84 882"),
+        (r.Found((2, 5), 917162500), b"* SEARCH 2 5 (MODSEQ 917162500)"),
+        (
+            r.FoundInShort(b"A285", Numbering.UID, 7, 3800, ((7, 9), (3800, 3800)), 4, 12),
+            b'* ESEARCH (TAG "A285") UID MIN 7 MAX 3800 COUNT 4 ALL 7:9,3800 MODSEQ 12',
+        ),
+        (
+            r.FoundInShort(b"A]", Numbering.SEQUENCE, None, None, None, None, None),
+            b'* ESEARCH (TAG "A]")',
+        ),
         (r.Flags(FlagList(31, ("$MDNSent",))), b"* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft $MDNSent)"),
         (r.Exists(0), b"* 0 EXISTS"),
         (r.Recent(5), b"* 5 RECENT"),

@@ -24,12 +24,16 @@ _ALL_SYSTEM = 31
 class Selected:
     """A selected folder. `close` it."""
 
-    __slots__ = ("_flag_writer", "_house", "_told_keywords", "_unwatch", "read_only", "view")
+    __slots__ = ("_flag_writer", "_house", "_told_keywords", "_unwatch", "read_only", "tells_modseqs", "view")
 
-    def __init__(self, house: House, view: View, nudge: Callable[[], None], *, read_only: bool) -> None:
+    def __init__(
+        self, house: House, view: View, nudge: Callable[[], None], *, read_only: bool, tells_modseqs: bool
+    ) -> None:
         """`nudge` is called when the folder may have changed."""
         self.view = view
         self.read_only = read_only
+        self.tells_modseqs = tells_modseqs
+        """Whether flags are told with UIDs and mod-sequences (RFC 7162 §3.1, §3.2.4)."""
         self._house = house
         self._told_keywords = view.keyword_names
         self._flag_writer = _writer(view.keyword_names)
@@ -84,7 +88,14 @@ class Selected:
         return self._flag_writer.item(view.flags[index], view.keywords[index], recent=recent)
 
     def flag_lines(self, indexes: Sequence[int], *, with_uid: bool) -> bytes:
-        """A FETCH response with the flags of each of these messages."""
+        """A FETCH response with the flags of each of these messages: unasked for, or after STORE."""
+        if not self.tells_modseqs:
+            return self.known_flag_lines(indexes, with_uid=with_uid)
+        view, item, line = self.view, self.flags_item, fetch.modseq_flags_line
+        return b"".join([line(i + 1, view.uids[i], item(i), view.modseqs[i]) for i in indexes])
+
+    def known_flag_lines(self, indexes: Sequence[int], *, with_uid: bool) -> bytes:
+        """A FETCH response with the flags of each of these messages, and nothing else but the UID."""
         view = self.view
         uids, flags, keywords, recent_uid = view.uids, view.flags, view.keywords, view.recent_uid
         item = self._flag_writer.item
@@ -95,6 +106,15 @@ class Selected:
             )
         short = fetch.flags_line
         return b"".join([short(i + 1, item(flags[i], keywords[i], recent=uids[i] >= recent_uid)) for i in indexes])
+
+    def modseq_lines(self, indexes: Sequence[int]) -> bytes:
+        """A FETCH response with the UID and mod-sequence of each of these messages."""
+        uids, modseqs = self.view.uids, self.view.modseqs
+        return b"".join([fetch.line(i + 1, (fetch.uid(uids[i]), fetch.modseq(modseqs[i]))) for i in indexes])
+
+    def modseq_item(self, index: int) -> Rendered:
+        """`MODSEQ (…)` of one message."""
+        return fetch.modseq(self.view.modseqs[index])
 
     def uid_lines(self, indexes: Sequence[int]) -> bytes:
         """A FETCH response with the UID of each of these messages."""

@@ -44,7 +44,7 @@ from mssmail.wire.imap.frame import (
 )
 from mssmail.wire.imap.framer import Framer
 from mssmail.wire.imap.machine import Machine, State
-from mssmail.wire.imap.responses import CapabilityCode, Condition, Response, Status
+from mssmail.wire.imap.responses import CapabilityCode, Condition, HighestModSeq, Response, Status
 from mssmail.wire.imap.table import Rejected, Request
 from mssmail.wire.imap.values import Numbering
 from mssmail.wire.sasl import registry
@@ -103,6 +103,7 @@ class Session:
         "_held",
         "_out",
         "_waiting",
+        "follows_modseqs",
         "framer",
         "loop",
         "machine",
@@ -120,6 +121,8 @@ class Session:
         self.framer = Framer(BEFORE_LOGIN)
         self.principal: Principal | None = None
         self.selected: Selected | None = None
+        self.follows_modseqs = False
+        """Whether the client has asked to be told mod-sequences, by any of RFC 7162 §3.1's ways."""
         self.mid_literal = False
         """Part of a literal is on the wire: nothing else can be said, not even BYE."""
         self.loop = asyncio.get_running_loop()
@@ -233,8 +236,20 @@ class Session:
 
     def select(self, view: View, *, read_only: bool) -> None:
         self.unselect()
-        self.selected = Selected(self.house, view, self.stream.nudge, read_only=read_only)
+        self.selected = Selected(
+            self.house, view, self.stream.nudge, read_only=read_only, tells_modseqs=self.follows_modseqs
+        )
         self.machine.selected()
+
+    def follow_modseqs(self) -> None:
+        """Tell mod-sequences from now on, beginning with the selected folder's (RFC 7162 §3.1)."""
+        if self.follows_modseqs:
+            return
+        self.follows_modseqs = True
+        if self.selected is not None:
+            self.selected.tells_modseqs = True
+            modseq = HighestModSeq(self.selected.view.modseq)
+            self.say(Status(Condition.OK, "Dernier changement / Latest change", modseq))
 
     def unselect(self) -> None:
         """Forget the selected folder, if any."""
@@ -402,7 +417,7 @@ def _counts_by_number(command: Command) -> bool:
     match command:
         case commands.Fetch(messages) | commands.Store(messages):
             return isinstance(messages, SequenceSet)
-        case commands.Search(_, numbering):
+        case commands.Search(numbering=numbering):
             return numbering is Numbering.SEQUENCE
         case _:
             return False

@@ -7,7 +7,7 @@ from datetime import datetime
 from mssmail.base.folder import SpecialUse
 from mssmail.base.search import Key, SequenceSet, UidSet
 from mssmail.base.secret import Secret
-from mssmail.wire.imap.values import FetchAttribute, FlagList, Numbering, StatusItem, StoreMode
+from mssmail.wire.imap.values import FetchAttribute, FlagList, Numbering, SearchResult, StatusItem, StoreMode
 
 Messages = SequenceSet | UidSet
 """Which messages a command is for; a UidSet makes it the UID variant, answered with UIDs."""
@@ -76,6 +76,8 @@ class Select(Command):
     """SELECT (RFC 3501 §6.3.1)."""
 
     mailbox: str
+    condstore: bool = False
+    """Asks to be told mod-sequences from now on (RFC 7162 §3.1.8)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,8 @@ class Examine(Command):
     """EXAMINE (RFC 3501 §6.3.2)."""
 
     mailbox: str
+    condstore: bool = False
+    """As in Select."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +214,10 @@ class Search(Command):
     key: Key = field(repr=False)
     """At most `parse.search.MAX_DEPTH` deep and `MAX_KEYS` wide."""
     numbering: Numbering
+    results: frozenset[SearchResult] | None = None
+    """What RETURN asks for (RFC 4731 §3.1), never empty; None where there is no RETURN."""
+    by_modseq: bool = False
+    """Whether a mod-sequence is looked for, so that the answer tells the highest found (RFC 7162 §3.1.5)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +226,8 @@ class Fetch(Command):
 
     messages: Messages
     attributes: tuple[FetchAttribute, ...]
+    changed_since: int | None = None
+    """Only messages of a later mod-sequence (RFC 7162 §3.1.4.1); then FetchItem.MODSEQ is among the attributes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +238,8 @@ class Store(Command):
     mode: StoreMode
     silent: bool
     flags: FlagList
+    unchanged_since: int | None = None
+    """Only messages of no later mod-sequence (RFC 7162 §3.1.3)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from mssmail.base.search import Flag
 from mssmail.wire.imap import mutf7, responses, sequence
 from mssmail.wire.imap.grammar import ASTRING_ATOM, ATOM
 from mssmail.wire.imap.responses import Code, Response
-from mssmail.wire.imap.values import FlagList
+from mssmail.wire.imap.values import FlagList, Numbering
 
 MAX_QUOTED_OCTETS = 1_024
 """A longer string goes as a literal: clients read lines into small buffers."""
@@ -102,6 +102,10 @@ def code(value: Code) -> bytes:
             return b"UIDVALIDITY %d" % number
         case responses.Unseen(number):
             return b"UNSEEN %d" % number
+        case responses.HighestModSeq(modseq):
+            return b"HIGHESTMODSEQ %d" % modseq
+        case responses.Modified(messages):
+            return b"MODIFIED " + sequence.encode(messages)
         case responses.AppendUid(validity, uids):
             return b"APPENDUID %d %b" % (validity, sequence.encode(uids))
         case responses.CopyUid(validity, source, target):
@@ -134,8 +138,13 @@ def encode(response: Response) -> bytes:
         case responses.StatusData(name, items):
             pairs = b" ".join(b"%b %d" % (item.value.encode(), number) for item, number in items)
             return b"* STATUS " + mailbox(name) + b" (" + pairs + b")\r\n"
-        case responses.Found(numbers):
-            return ("* SEARCH " + " ".join(map(str, numbers))).rstrip().encode() + b"\r\n"
+        case responses.Found(numbers, modseq):
+            words = ["* SEARCH", *map(str, numbers)]
+            if modseq is not None:
+                words.append(f"(MODSEQ {modseq})")
+            return " ".join(words).encode() + b"\r\n"
+        case responses.FoundInShort():
+            return _found_in_short(response)
         case responses.Flags(flag_list):
             return b"* FLAGS " + flags(flag_list) + b"\r\n"
         case responses.Exists(count):
@@ -157,6 +166,20 @@ def _listed(response: responses.Listed) -> bytes:
     word = b"LSUB" if response.lsub else b"LIST"
     attributes = b" ".join(map(atom, response.attributes))
     return b"* %b (%b) %b %b\r\n" % (word, attributes, _delimiter(response.delimiter), mailbox(response.name))
+
+
+def _found_in_short(response: responses.FoundInShort) -> bytes:
+    """esearch-response = "ESEARCH" SP "(" "TAG" SP string ")" [SP "UID"] *(SP search-return-data) ; RFC 4466 §2.6.2"""
+    words = [b"* ESEARCH (TAG " + string(response.tag) + b")"]
+    if response.numbering is Numbering.UID:
+        words.append(b"UID")
+    named = ((b"MIN", response.lowest), (b"MAX", response.highest), (b"COUNT", response.count))
+    words += [b"%b %d" % (name, number) for name, number in named if number is not None]
+    if response.all is not None:
+        words.append(b"ALL " + sequence.encode(response.all))
+    if response.modseq is not None:
+        words.append(b"MODSEQ %d" % response.modseq)
+    return b" ".join(words) + b"\r\n"
 
 
 def _delimiter(delimiter: str | None) -> bytes:

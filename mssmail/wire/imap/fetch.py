@@ -62,6 +62,11 @@ def uid_flags_line(number: int, uid: int, flags: Rendered) -> bytes:
     return b"* %d FETCH (UID %d %b)\r\n" % (number, uid, flags)
 
 
+def modseq_flags_line(number: int, uid: int, flags: Rendered, modseq: int) -> bytes:
+    """`* n FETCH (UID u FLAGS (…) MODSEQ (m))`: the same, to a session that follows mod-sequences."""
+    return b"* %d FETCH (UID %d %b MODSEQ (%d))\r\n" % (number, uid, flags, modseq)
+
+
 def line(number: int, items: Iterable[Rendered]) -> bytes:
     """message-data = nz-number SP "FETCH" SP msg-att"""
     return b"* %d FETCH (%b)\r\n" % (number, b" ".join(items))
@@ -80,6 +85,11 @@ END = b")\r\n"
 
 def uid(number: int) -> Rendered:
     return Rendered(b"UID %d" % number)
+
+
+def modseq(number: int) -> Rendered:
+    """fetch-mod-resp = "MODSEQ" SP "(" permsg-modsequence ")" ; RFC 7162 §7"""
+    return Rendered(b"MODSEQ (%d)" % number)
 
 
 def size(octets: int) -> Rendered:

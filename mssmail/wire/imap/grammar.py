@@ -16,6 +16,7 @@ from mssmail.wire.imap.values import FlagList
 
 MAX_MAILBOX_OCTETS = 1_024
 """A mailbox's name as spelt on the wire; the store's own limit is lower."""
+INT63_MAX = (1 << 63) - 1
 MAX_FLAGS = 1_000
 """Flags in one list; how many a folder takes is another matter."""
 
@@ -163,6 +164,14 @@ def number(cursor: Cursor) -> int:
     digits = cursor.take(_DIGITS, "a number")
     if len(digits) > 10 or int(digits) > UINT32_MAX:
         raise syntax("a number exceeds 32 bits")
+    return int(digits)
+
+
+def mod_sequence(cursor: Cursor) -> int:
+    """mod-sequence-valzer = "0" / 1*DIGIT ; 0 <= n < 2^63 (RFC 7162 §7)"""
+    digits = cursor.take(_DIGITS, "a mod-sequence")
+    if len(digits) > 19 or int(digits) > INT63_MAX:
+        raise syntax("a mod-sequence exceeds 63 bits")
     return int(digits)
 
 

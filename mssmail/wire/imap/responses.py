@@ -4,12 +4,13 @@ Text for people is French, then English; the encoder keeps it to one line of US-
 here decides what to say to a domain refusal: the server's own table does.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, unique
 
 from mssmail.base.ranges import Ranges
 from mssmail.wire.imap.fault import Fault, ProtocolError
-from mssmail.wire.imap.values import FlagList, StatusItem
+from mssmail.wire.imap.values import FlagList, Numbering, StatusItem
 
 
 @unique
@@ -99,6 +100,20 @@ class Unseen:
 
 
 @dataclass(frozen=True, slots=True)
+class HighestModSeq:
+    """HIGHESTMODSEQ: of a mailbox's latest change (RFC 7162 §3.1.2.1)."""
+
+    modseq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Modified:
+    """MODIFIED: message numbers or UIDs that a conditional STORE left alone (RFC 7162 §3.1.3); never empty."""
+
+    messages: Ranges
+
+
+@dataclass(frozen=True, slots=True)
 class AppendUid:
     """APPENDUID (RFC 4315 §3)."""
 
@@ -115,7 +130,19 @@ class CopyUid:
     target: Ranges
 
 
-Code = Word | BadCharset | CapabilityCode | PermanentFlags | UidNext | UidValidity | Unseen | AppendUid | CopyUid
+Code = (
+    Word
+    | BadCharset
+    | CapabilityCode
+    | PermanentFlags
+    | UidNext
+    | UidValidity
+    | Unseen
+    | HighestModSeq
+    | Modified
+    | AppendUid
+    | CopyUid
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +214,24 @@ class StatusData:
 class Found:
     """SEARCH: sequence numbers or UIDs."""
 
-    numbers: tuple[int, ...]
+    numbers: Sequence[int]
+    modseq: int | None = None
+    """The highest of those found, where one was looked for (RFC 7162 §3.1.6)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundInShort:
+    """ESEARCH: what RETURN asked for, of sequence numbers or UIDs (RFC 4731 §3.1). None is left out."""
+
+    tag: bytes
+    """Of the SEARCH."""
+    numbering: Numbering
+    lowest: int | None
+    highest: int | None
+    all: Ranges | None
+    """None, too, where nothing was found."""
+    count: int | None
+    modseq: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +283,7 @@ Response = (
     | Listed
     | StatusData
     | Found
+    | FoundInShort
     | Flags
     | Exists
     | Recent

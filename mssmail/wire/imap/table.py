@@ -74,8 +74,8 @@ ROWS: tuple[Row, ...] = (
     # signed in
     # RFC 5161 §3.1 wants ENABLE before any SELECT and lets servers not check it.
     Row(b"ENABLE", commands.Enable, session.enable, SIGNED_IN, "RFC 5161 §3.1", "ENABLE"),
-    Row(b"SELECT", commands.Select, mailbox.one_mailbox(commands.Select), SIGNED_IN, "RFC 3501 §6.3.1"),
-    Row(b"EXAMINE", commands.Examine, mailbox.one_mailbox(commands.Examine), SIGNED_IN, "RFC 3501 §6.3.2"),
+    Row(b"SELECT", commands.Select, mailbox.opened(commands.Select), SIGNED_IN, "RFC 3501 §6.3.1"),
+    Row(b"EXAMINE", commands.Examine, mailbox.opened(commands.Examine), SIGNED_IN, "RFC 3501 §6.3.2"),
     Row(b"CREATE", commands.Create, mailbox.create, SIGNED_IN, "RFC 3501 §6.3.3, RFC 6154 §3"),
     Row(b"DELETE", commands.Delete, mailbox.one_mailbox(commands.Delete), SIGNED_IN, "RFC 3501 §6.3.4"),
     Row(b"RENAME", commands.Rename, mailbox.rename, SIGNED_IN, "RFC 3501 §6.3.5"),
@@ -112,13 +112,15 @@ FEATURES: tuple[Feature, ...] = (
     Feature("SASL-IR", frozenset({Stage.SECURED}), "RFC 4959"),
     Feature("LITERAL+", _OVER_TLS, "RFC 7888"),
     Feature("MULTIAPPEND", _AFTER_SIGN_IN, "RFC 3502"),
+    Feature("CONDSTORE", _AFTER_SIGN_IN, "RFC 7162 §3.1"),
+    Feature("ESEARCH", _AFTER_SIGN_IN, "RFC 4731"),
     Feature("CHILDREN", _AFTER_SIGN_IN, "RFC 3348"),
     Feature("SPECIAL-USE", _AFTER_SIGN_IN, "RFC 6154 §2"),
     Feature("CREATE-SPECIAL-USE", _AFTER_SIGN_IN, "RFC 6154 §3"),
 )
 """What is announced for itself: states of the connection, and syntax that belongs to no one command."""
 
-ENABLABLE: frozenset[str] = frozenset()
+ENABLABLE = frozenset({"CONDSTORE"})
 """What ENABLE can turn on (RFC 5161); upper case."""
 
 _BY_NAME = {row.name: row for row in ROWS}

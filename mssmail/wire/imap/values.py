@@ -42,6 +42,18 @@ class StatusItem(Enum):
     UIDNEXT = "UIDNEXT"
     UIDVALIDITY = "UIDVALIDITY"
     UNSEEN = "UNSEEN"
+    HIGHESTMODSEQ = "HIGHESTMODSEQ"
+    """RFC 7162 §3.1.7."""
+
+
+@unique
+class SearchResult(Enum):
+    """What SEARCH can return instead of a list of numbers (RFC 4731 §3.1)."""
+
+    MIN = "MIN"
+    MAX = "MAX"
+    ALL = "ALL"
+    COUNT = "COUNT"
 
 
 @unique
@@ -56,6 +68,8 @@ class FetchItem(Enum):
     """The structure without extension data."""
     BODYSTRUCTURE = "BODYSTRUCTURE"
     UID = "UID"
+    MODSEQ = "MODSEQ"
+    """RFC 7162 §3.1.4.2."""
 
 
 @dataclass(frozen=True, slots=True)

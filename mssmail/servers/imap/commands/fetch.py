@@ -27,7 +27,8 @@ BATCH = 1_000
 """Messages whose flags go out between two turns of other connections: a millisecond."""
 
 _FLAGS_ONLY = frozenset({FetchItem.FLAGS, FetchItem.UID})
-_IN_CLEAR = _FLAGS_ONLY | {FetchItem.INTERNALDATE, FetchItem.SIZE}
+_KNOWN = _FLAGS_ONLY | {FetchItem.MODSEQ}
+_IN_CLEAR = _KNOWN | {FetchItem.INTERNALDATE, FetchItem.SIZE}
 _SEEN = Flag.SEEN.value
 _log = get_logger("servers.imap")
 
@@ -37,12 +38,19 @@ async def fetch(session: Session, request: Request) -> Status:
     indexes = selected.indexes(command.messages)
     if indexes is None:
         return bad_number(request)
+    if FetchItem.MODSEQ in command.attributes:
+        session.follow_modseqs()
+    if command.changed_since is not None:
+        modseqs, since = selected.view.modseqs, command.changed_since
+        indexes = [index for index in indexes if modseqs[index] > since]
     attributes, reader = command.attributes, selected.reader
     asked = set(attributes)
     if FetchItem.FLAGS in asked:
         selected.view.forget_updates(indexes)
     if asked <= _FLAGS_ONLY:
         await _known(session, selected, indexes, asked)
+    elif asked <= _KNOWN:
+        await _spelt(session, selected, indexes, attributes)
     elif asked <= _IN_CLEAR:
         await _in_clear(session, selected, reader, indexes, attributes)
     else:
@@ -58,9 +66,26 @@ async def _known(session: Session, selected: Selected, indexes: Sequence[int], a
     for start in range(0, len(indexes), BATCH):
         part = indexes[start : start + BATCH]
         if FetchItem.FLAGS in asked:
-            await session.push(selected.flag_lines(part, with_uid=with_uid))
+            await session.push(selected.known_flag_lines(part, with_uid=with_uid))
         else:
             await session.push(selected.uid_lines(part))
+        await asyncio.sleep(0)
+
+
+async def _spelt(
+    session: Session, selected: Selected, indexes: Sequence[int], attributes: Sequence[FetchAttribute]
+) -> None:
+    """The same with mod-sequences."""
+    uids = selected.view.uids
+    spelt: dict[FetchAttribute, Callable[[int], Rendered]] = {
+        FetchItem.UID: lambda index: spell.uid(uids[index]),
+        FetchItem.FLAGS: selected.flags_item,
+        FetchItem.MODSEQ: selected.modseq_item,
+    }
+    chosen = [spelt[attribute] for attribute in attributes]
+    for start in range(0, len(indexes), BATCH):
+        part = indexes[start : start + BATCH]
+        await session.push(b"".join([spell.line(i + 1, [item(i) for item in chosen]) for i in part]))
         await asyncio.sleep(0)
 
 
@@ -80,6 +105,8 @@ async def _in_clear(
                     items.append(spell.uid(uids[index]))
                 case FetchItem.FLAGS:
                     items.append(flags_item(index))
+                case FetchItem.MODSEQ:
+                    items.append(selected.modseq_item(index))
                 case FetchItem.SIZE:
                     items.append(spell.size(facts.size_octets))
                 case _:
@@ -143,6 +170,8 @@ class _Writer:
                 items.append(spell.section(attribute.label, None if piece is None else piece.data))
         if with_flags:
             items.append(self._selected.flags_item(fetched.index))
+            if self._selected.tells_modseqs and FetchItem.MODSEQ not in self._attributes:
+                items.append(self._selected.modseq_item(fetched.index))
         if large:
             await self._stream(fetched.index + 1, items, large)
         else:
@@ -190,6 +219,10 @@ def _flags_item(selected: Selected, fetched: Fetched) -> Rendered:
     return selected.flags_item(fetched.index)
 
 
+def _modseq(selected: Selected, fetched: Fetched) -> Rendered:
+    return selected.modseq_item(fetched.index)
+
+
 def _internal_date(selected: Selected, fetched: Fetched) -> Rendered:
     return internaldate.item(fetched.facts.internal_date, fetched.facts.zone_minutes)
 
@@ -213,6 +246,7 @@ def _structure(selected: Selected, fetched: Fetched) -> Rendered:
 _SPELT: dict[FetchItem, Callable[[Selected, Fetched], Rendered]] = {
     FetchItem.UID: _uid,
     FetchItem.FLAGS: _flags_item,
+    FetchItem.MODSEQ: _modseq,
     FetchItem.INTERNALDATE: _internal_date,
     FetchItem.SIZE: _size,
     FetchItem.ENVELOPE: _envelope,

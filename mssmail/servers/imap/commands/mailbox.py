@@ -103,6 +103,8 @@ def _subscribed(names: Iterable[str], pattern: Pattern) -> Iterator[tuple[str, b
 async def status(session: Session, request: Request) -> Status:
     """RFC 3501 §6.3.10."""
     command = of(request, commands.Status)
+    if StatusItem.HIGHESTMODSEQ in command.items:
+        session.follow_modseqs()
     row = await session.service.boxes.status(session.who, command.mailbox)
     values = {
         StatusItem.MESSAGES: row.messages,
@@ -111,6 +113,7 @@ async def status(session: Session, request: Request) -> Status:
         StatusItem.UIDNEXT: row.uid_next,
         StatusItem.UIDVALIDITY: row.uid_validity,
         StatusItem.UNSEEN: row.unseen,
+        StatusItem.HIGHESTMODSEQ: row.modseq,
     }
     session.say(StatusData(command.mailbox, tuple((item, values[item]) for item in command.items)))
     return ok(request, "Fait / Done")

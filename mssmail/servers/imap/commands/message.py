@@ -11,7 +11,7 @@ from mssmail.servers.imap.commands.outcome import bad_number, of, ok, read_only
 from mssmail.servers.imap.selected import Selected
 from mssmail.servers.imap.session import Session
 from mssmail.wire.imap import commands
-from mssmail.wire.imap.responses import Condition, CopyUid, Status
+from mssmail.wire.imap.responses import Condition, CopyUid, Modified, Status
 from mssmail.wire.imap.table import Request
 from mssmail.wire.imap.values import StoreMode
 
@@ -28,18 +28,42 @@ async def store(session: Session, request: Request) -> Status:
     indexes = selected.indexes(command.messages)
     if indexes is None:
         return bad_number(request)
+    if command.unchanged_since is not None:
+        session.follow_modseqs()
     wish = FlagWish(command.flags.system, frozenset(command.flags.keywords), _MODES[command.mode])
     before = _flags_of(selected, indexes) if command.silent else []
-    await selected.changer.store(indexes, wish)
+    left = await selected.changer.store(indexes, wish, command.unchanged_since)
     session.put(selected.keyword_news())
     if command.silent:
         _keep_silent(selected, indexes, wish, before)
+    else:
+        selected.view.forget_updates(indexes)
+    await _tell(session, command, indexes, left)
+    if not left:
         return ok(request, "Fait / Done")
-    selected.view.forget_updates(indexes)
     with_uid = isinstance(command.messages, UidSet)
+    told = left if with_uid else [at + 1 for uid in left if (at := selected.view.index_of(uid)) is not None]
+    text = "Certains messages ont changé entre-temps / Some messages changed meanwhile"
+    return ok(request, text, Modified(ranges.compact(told)))
+
+
+async def _tell(session: Session, command: commands.Store, indexes: Sequence[int], left: Sequence[int]) -> None:
+    """Say how messages stand after STORE: flags, or where that is silent the mod-sequences alone (RFC 7162 §3.1.3).
+
+    Those left alone are always told in full, so that the client needn't ask.
+    """
+    selected = session.folder
+    view, spared = selected.view, set(left)
+    with_uid = isinstance(command.messages, UidSet)
+    view.forget_updates(at for uid in left if (at := view.index_of(uid)) is not None)
     for start in range(0, len(indexes), _BATCH):
-        await session.push(selected.flag_lines(indexes[start : start + _BATCH], with_uid=with_uid))
-    return ok(request, "Fait / Done")
+        part = indexes[start : start + _BATCH]
+        if not command.silent:
+            await session.push(selected.flag_lines(part, with_uid=with_uid))
+        elif selected.tells_modseqs:
+            done = [i for i in part if view.uids[i] not in spared] if spared else part
+            await session.push(selected.modseq_lines(done))
+            await session.push(selected.flag_lines([i for i in part if view.uids[i] in spared], with_uid=with_uid))
 
 
 Flags = tuple[int, int]

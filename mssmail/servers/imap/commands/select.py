@@ -7,6 +7,7 @@ from mssmail.servers.imap.session import Session
 from mssmail.wire.imap import commands, responses
 from mssmail.wire.imap.responses import (
     Condition,
+    HighestModSeq,
     PermanentFlags,
     Status,
     UidNext,
@@ -20,19 +21,23 @@ from mssmail.wire.imap.values import FlagList
 
 async def select(session: Session, request: Request) -> Status:
     """RFC 3501 §6.3.1."""
-    await _open(session, of(request, commands.Select).mailbox, read_only=False)
+    command = of(request, commands.Select)
+    await _open(session, command.mailbox, read_only=False, condstore=command.condstore)
     return ok(request, "Dossier ouvert / Folder open", Word.READ_WRITE)
 
 
 async def examine(session: Session, request: Request) -> Status:
     """RFC 3501 §6.3.2."""
-    await _open(session, of(request, commands.Examine).mailbox, read_only=True)
+    command = of(request, commands.Examine)
+    await _open(session, command.mailbox, read_only=True, condstore=command.condstore)
     return ok(request, "Dossier ouvert en lecture seule / Folder open read-only", Word.READ_ONLY)
 
 
-async def _open(session: Session, mailbox: str, *, read_only: bool) -> None:
+async def _open(session: Session, mailbox: str, *, read_only: bool, condstore: bool) -> None:
     """Where it fails nothing is selected, what was before neither."""
     session.unselect()
+    if condstore:
+        session.follow_modseqs()
     view = await open_view(session.house, session.who, mailbox, read_only=read_only)
     session.select(view, read_only=read_only)
     _describe(session, session.folder)
@@ -53,6 +58,7 @@ def _describe(session: Session, selected: Selected) -> None:
     session.say(Status(Condition.OK, "Drapeaux modifiables / Permanent flags", permanent))
     session.say(Status(Condition.OK, "UID valables / UIDs valid", UidValidity(view.uid_validity)))
     session.say(Status(Condition.OK, "Prochain UID / Next UID", UidNext(view.uid_next)))
+    session.say(Status(Condition.OK, "Dernier changement / Latest change", HighestModSeq(view.modseq)))
 
 
 async def close(session: Session, request: Request) -> Status:

@@ -49,6 +49,8 @@ async def start_tls(session: Session, request: Request) -> None:
 async def enable(session: Session, request: Request) -> Status:
     """RFC 5161 §3.1."""
     wanted = of(request, commands.Enable).capabilities
+    if "CONDSTORE" in wanted:
+        session.follow_modseqs()
     session.say(responses.Enabled(tuple(name for name in wanted if name in ENABLABLE)))
     return ok(request, "Fait / Done")
 

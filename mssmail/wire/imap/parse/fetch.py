@@ -7,7 +7,7 @@ from mssmail.base.section import Part, Section, Span
 from mssmail.wire.imap import commands
 from mssmail.wire.imap.encode import astring as spell
 from mssmail.wire.imap.fault import Fault, ProtocolError
-from mssmail.wire.imap.grammar import Cursor, astring, number, nz_number, syntax
+from mssmail.wire.imap.grammar import Cursor, astring, keyword, mod_sequence, number, nz_number, syntax
 from mssmail.wire.imap.parse.message import messages
 from mssmail.wire.imap.values import FetchAttribute, FetchItem, FetchSection, Numbering
 
@@ -25,6 +25,7 @@ _FIELD_NAME = re.compile(rb"[!-9;-~]+\Z")
 
 _FAST: tuple[FetchAttribute, ...] = (FetchItem.FLAGS, FetchItem.INTERNALDATE, FetchItem.SIZE)
 _ALL = (*_FAST, FetchItem.ENVELOPE)
+_MACRO = re.compile(rb"(ALL|FULL|FAST)(?= |\Z)", re.IGNORECASE)
 _MACROS = {b"FAST": _FAST, b"ALL": _ALL, b"FULL": (*_ALL, FetchItem.BODY)}
 
 _ITEMS: dict[bytes, FetchAttribute] = {item.value.encode(): item for item in FetchItem} | {
@@ -37,27 +38,43 @@ _SECTION_PARTS = {part.value.encode(): part for part in Part if part is not Part
 
 
 def fetch(numbering: Numbering) -> Callable[[Cursor], commands.Fetch]:
-    """fetch = "FETCH" SP sequence-set SP ("ALL" / "FULL" / "FAST" / fetch-att / "(" fetch-att *(SP fetch-att) ")")"""
+    """fetch = "FETCH" SP sequence-set SP ("ALL" / "FULL" / "FAST" / fetch-att / "(" fetch-att *(SP fetch-att) ")")
+    [SP "(" fetch-modifier ")"]
+
+    fetch-modifier = "CHANGEDSINCE" SP mod-sequence-value ; RFC 7162 §7, of 0 too: some clients begin so
+    """
 
     def read(cursor: Cursor) -> commands.Fetch:
         cursor.space()
         which = messages(cursor, numbering)
         cursor.space()
         attributes = _attributes(cursor)
+        since = None
+        if cursor.skip(b" "):
+            since = _changed_since(cursor)
+            if FetchItem.MODSEQ not in attributes:
+                attributes = (*attributes, FetchItem.MODSEQ)  # RFC 7162 §3.1.4.1
         if numbering is Numbering.UID and FetchItem.UID not in attributes:
             attributes = (FetchItem.UID, *attributes)  # RFC 3501 §6.4.8
-        return commands.Fetch(which, attributes)
+        return commands.Fetch(which, attributes, since)
 
     return read
 
 
+def _changed_since(cursor: Cursor) -> int:
+    cursor.expect(b"(")
+    if keyword(cursor) != b"CHANGEDSINCE":
+        raise syntax("unknown modifier of FETCH")
+    cursor.space()
+    since = mod_sequence(cursor)
+    cursor.expect(b")")
+    return since
+
+
 def _attributes(cursor: Cursor) -> tuple[FetchAttribute, ...]:
     if not cursor.skip(b"("):
-        macro = _MACROS.get(cursor.line[cursor.at :].upper())
-        if macro is None:
-            return (attribute(cursor),)
-        cursor.at = len(cursor.line)
-        return macro
+        macro = cursor.match(_MACRO)
+        return (attribute(cursor),) if macro is None else _MACROS[macro[1].upper()]
     found: dict[FetchAttribute, None] = {}
     for _ in range(MAX_ATTRIBUTES):
         found[attribute(cursor)] = None
@@ -69,7 +86,7 @@ def _attributes(cursor: Cursor) -> tuple[FetchAttribute, ...]:
 
 def attribute(cursor: Cursor) -> FetchAttribute:
     """fetch-att = "ENVELOPE" / "FLAGS" / "INTERNALDATE" / "RFC822" [".HEADER" / ".SIZE" / ".TEXT"] /
-    "BODY" ["STRUCTURE"] / "UID" / ("BODY" / "BODY.PEEK") section ["<" number "." nz-number ">"]
+    "BODY" ["STRUCTURE"] / "UID" / "MODSEQ" / ("BODY" / "BODY.PEEK") section ["<" number "." nz-number ">"]
     """
     word = cursor.take(_WORD, "an item of FETCH").upper()
     if cursor.peek() == b"[" and word in (b"BODY", b"BODY.PEEK"):

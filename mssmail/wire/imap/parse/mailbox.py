@@ -21,12 +21,33 @@ _C = TypeVar("_C", bound=commands.Command)
 def one_mailbox(make: Callable[[str], _C]) -> Callable[[Cursor], _C]:
     """Return a reader for a command whose argument is SP mailbox.
 
-    select = "SELECT" SP mailbox ; and examine, delete, subscribe, unsubscribe
+    delete = "DELETE" SP mailbox ; and subscribe, unsubscribe
     """
 
     def read(cursor: Cursor) -> _C:
         cursor.space()
         return make(mailbox(cursor))
+
+    return read
+
+
+def opened(make: Callable[[str, bool], _C]) -> Callable[[Cursor], _C]:
+    """Return a reader for SELECT or EXAMINE.
+
+    select = "SELECT" SP mailbox [SP "(" select-param *(SP select-param) ")"] ; RFC 4466 §2.1
+    select-param = "CONDSTORE" ; RFC 7162 §7
+    """
+
+    def read(cursor: Cursor) -> _C:
+        cursor.space()
+        name = mailbox(cursor)
+        if not cursor.skip(b" "):
+            return make(name, False)
+        cursor.expect(b"(")
+        if keyword(cursor) != b"CONDSTORE":
+            raise syntax("unknown parameter")
+        cursor.expect(b")")
+        return make(name, True)
 
     return read
 

@@ -4,7 +4,17 @@ from collections.abc import Callable
 
 from mssmail.base.search import SequenceSet, UidSet
 from mssmail.wire.imap import commands
-from mssmail.wire.imap.grammar import ATOM, Cursor, bare_flags, flag_list, mailbox, sequence_set, syntax
+from mssmail.wire.imap.grammar import (
+    ATOM,
+    Cursor,
+    bare_flags,
+    flag_list,
+    keyword,
+    mailbox,
+    mod_sequence,
+    sequence_set,
+    syntax,
+)
 from mssmail.wire.imap.values import Numbering, StoreMode
 
 _STORE_MODES = {mode.value.encode(): mode for mode in StoreMode}
@@ -18,7 +28,9 @@ def messages(cursor: Cursor, numbering: Numbering) -> commands.Messages:
 
 
 def store(numbering: Numbering) -> Callable[[Cursor], commands.Store]:
-    """store = "STORE" SP sequence-set SP store-att-flags
+    """store = "STORE" SP sequence-set [SP "(" store-modifier ")"] SP store-att-flags
+
+    store-modifier = "UNCHANGEDSINCE" SP mod-sequence-valzer ; once (RFC 7162 §7)
 
     store-att-flags = (["+" / "-"] "FLAGS" [".SILENT"]) SP (flag-list / (flag *(SP flag)))
     """
@@ -27,13 +39,21 @@ def store(numbering: Numbering) -> Callable[[Cursor], commands.Store]:
         cursor.space()
         which = messages(cursor, numbering)
         cursor.space()
+        since = None
+        if cursor.skip(b"("):
+            if keyword(cursor) != b"UNCHANGEDSINCE":
+                raise syntax("unknown modifier of STORE")
+            cursor.space()
+            since = mod_sequence(cursor)
+            cursor.expect(b")")
+            cursor.space()
         word = cursor.take(ATOM, "FLAGS").upper()
         mode = _STORE_MODES.get(word.removesuffix(_SILENT))
         if mode is None:
             raise syntax("expected FLAGS, +FLAGS or -FLAGS")
         cursor.space()
         flags = flag_list(cursor) if cursor.peek() == b"(" else bare_flags(cursor)
-        return commands.Store(which, mode, silent=word.endswith(_SILENT), flags=flags)
+        return commands.Store(which, mode, silent=word.endswith(_SILENT), flags=flags, unchanged_since=since)
 
     return read
 

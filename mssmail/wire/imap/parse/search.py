@@ -15,6 +15,7 @@ from mssmail.base.search import (
     And,
     Arrived,
     Body,
+    Changed,
     Flag,
     HasFlag,
     HasKeyword,
@@ -39,13 +40,15 @@ from mssmail.wire.imap.grammar import (
     atom,
     day,
     keyword,
+    mod_sequence,
     number,
     sequence_set,
+    string,
     syntax,
     text,
 )
 from mssmail.wire.imap.parse.fetch import field_name
-from mssmail.wire.imap.values import Numbering
+from mssmail.wire.imap.values import Numbering, SearchResult
 
 MAX_DEPTH = 50
 """Parentheses, NOTs, and ORs that stand in something else than an OR, inside each other."""
@@ -53,23 +56,72 @@ MAX_KEYS = 2_048
 """Keys of one search, connectives included: each may be asked of every message."""
 CHARSETS = (b"US-ASCII", b"UTF-8")
 
+_RESULTS = {result.value.encode(): result for result in SearchResult}
+_ENTRY_TYPES = (b"PRIV", b"SHARED", b"ALL")
+
 
 def search(numbering: Numbering) -> Callable[[Cursor], commands.Search]:
-    """search = "SEARCH" [SP "CHARSET" SP astring] 1*(SP search-key)
+    """search = "SEARCH" [SP "RETURN" SP "(" [search-return-opt *(SP search-return-opt)] ")"]
+    [SP "CHARSET" SP astring] 1*(SP search-key) ; RFC 4466 §2.6.1
+
+    search-return-opt = "MIN" / "MAX" / "ALL" / "COUNT" ; RFC 4731 §4
 
     Raises ProtocolError: CHARSET for one that isn't known, before any key is looked at.
     """
 
     def read(cursor: Cursor) -> commands.Search:
         cursor.space()
-        if cursor.line[cursor.at : cursor.at + 8].upper() == b"CHARSET ":
-            cursor.at += 8
+        results = _results(cursor)
+        if _word(cursor, b"CHARSET "):
             if astring(cursor).upper() not in CHARSETS:
                 raise ProtocolError(Fault.CHARSET)
             cursor.space()
-        return commands.Search(search_keys(cursor), numbering)
+        key = search_keys(cursor)
+        return commands.Search(key, numbering, results, _looks_for(key, Changed))
 
     return read
+
+
+def _word(cursor: Cursor, word: bytes) -> bool:
+    """Step over a word, in any case, if it is next."""
+    if cursor.line[cursor.at : cursor.at + len(word)].upper() != word:
+        return False
+    cursor.at += len(word)
+    return True
+
+
+def _results(cursor: Cursor) -> frozenset[SearchResult] | None:
+    """["RETURN" SP "(" [search-return-opt *(SP search-return-opt)] ")" SP] ; none is ALL (RFC 4731 §3.1)"""
+    if not _word(cursor, b"RETURN "):
+        return None
+    cursor.expect(b"(")
+    found: set[SearchResult] = set()
+    while not cursor.skip(b")"):
+        if found:
+            cursor.space()
+        result = _RESULTS.get(keyword(cursor))
+        if result is None:
+            raise syntax("unknown result of SEARCH")
+        found.add(result)
+    cursor.space()
+    return frozenset(found or {SearchResult.ALL})
+
+
+def _looks_for(key: Key, kind: type) -> bool:
+    """Whether a key of that kind stands anywhere in the tree."""
+    rest = [key]
+    while rest:
+        match rest.pop():
+            case And(keys):
+                rest += keys
+            case Or(left, right):
+                rest += (left, right)
+            case Not(inner):
+                rest.append(inner)
+            case leaf:
+                if isinstance(leaf, kind):
+                    return True
+    return False
 
 
 class _Kind(Enum):
@@ -148,8 +200,7 @@ def _opening(cursor: Cursor) -> _Kind | None:
     if cursor.skip(b"("):
         return _Kind.GROUP
     for word, kind in ((b"NOT ", _Kind.NOT), (b"OR ", _Kind.OR)):
-        if cursor.line[cursor.at : cursor.at + len(word)].upper() == word:
-            cursor.at += len(word)
+        if _word(cursor, word):
             return kind
     return None
 
@@ -239,6 +290,21 @@ def _uid(cursor: Cursor) -> Key:
     return UidSet(sequence_set(cursor))
 
 
+def _changed(cursor: Cursor) -> Key:
+    """ "MODSEQ" [SP entry-name SP entry-type-req] SP mod-sequence-valzer
+
+    A message has one mod-sequence: which entry is asked about makes no difference (RFC 7162 §3.1.5).
+    """
+    cursor.space()
+    if not cursor.peek().isdigit():
+        string(cursor)
+        cursor.space()
+        if keyword(cursor) not in _ENTRY_TYPES:
+            raise syntax("expected priv, shared or all")
+        cursor.space()
+    return Changed(mod_sequence(cursor))
+
+
 _LEAVES: dict[bytes, Callable[[Cursor], Key]] = {
     b"ALL": partial(_constant, All()),
     b"NEW": partial(_constant, And((Recent(), Not(HasFlag(Flag.SEEN))))),
@@ -257,6 +323,7 @@ _LEAVES: dict[bytes, Callable[[Cursor], Key]] = {
     b"LARGER": _larger,
     b"SMALLER": _smaller,
     b"UID": _uid,
+    b"MODSEQ": _changed,
 }
 
 
