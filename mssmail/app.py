@@ -10,6 +10,7 @@ import gc
 import os
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import uvloop
@@ -42,11 +43,15 @@ from mssmail.servers.imap.server import ImapServer
 from mssmail.servers.metrics import MetricsServer
 from mssmail.servers.net.listener import Place, listening
 from mssmail.servers.net.post import Post, Ready
-from mssmail.servers.net.tls import HANDSHAKE_TIMEOUT_S, server_context
+from mssmail.servers.net.stream import TlsContext
+from mssmail.servers.net.tls import HANDSHAKE_TIMEOUT_S, ServerTls, server_context
 from mssmail.servers.smtp.roles import Role
 from mssmail.servers.smtp.server import SubmissionServer
+from mssmail.settings.check import check_files
+from mssmail.settings.fault import ConfigError, Fault
 from mssmail.settings.model import Settings
 from mssmail.settings.place import file_of, run_folder
+from mssmail.settings.reload import Configuration, Reloaded
 from mssmail.store import engine as engines
 from mssmail.store import replays
 from mssmail.store import trail as trail_rows
@@ -60,6 +65,7 @@ READERS = 2
 SNAPSHOT = "directory.db"
 METRICS_EVERY_S = 5.0
 CLOSE_GRACE_S = 3.0
+LONGEST_NAP_S = 5.0
 
 _log = get_logger("app")
 
@@ -231,13 +237,53 @@ def _tune_malloc() -> None:
         pass  # not glibc: only slower
 
 
-def worker_of(settings: Settings) -> Callable[[Post, Ready, asyncio.Event], Coroutine[None, None, None]]:
+@dataclass(frozen=True, slots=True)
+class _Fresh:
+    """What SIGHUP had read anew, sound as a whole."""
+
+    reloaded: Reloaded
+    tls: TlsContext
+    certificates: Certificates
+
+
+def _read_again(configuration: Configuration, clock: Clock) -> _Fresh | None:
+    """Read the configuration and the certificates, anchors and lists that it names.
+
+    None where anything in it can't be used: each fault is logged, and nothing changes.
+    """
+    try:
+        reloaded = configuration.reread()
+        settings = reloaded.settings
+        faults = check_files(settings)
+        if not faults:
+            return _Fresh(reloaded, server_context(settings), Certificates(settings.trust, clock))
+    except ConfigError as error:
+        faults = error.faults
+    except (TrustFileError, OSError, ValueError) as error:
+        what = error if isinstance(error, TrustFileError) else f"tls.certificate, tls.key: {error.args[-1]}"
+        faults = (Fault("reload", "", None, str(what)),)
+    for fault in faults:
+        _log.error("configuration kept", fault=str(fault))
+    return None
+
+
+def take_settings(configuration: Configuration) -> None:
+    """Take the configuration anew where it is sound: in the process that forks workers, whose own part is to log."""
+    fresh = _read_again(configuration, SystemClock())
+    if fresh is not None:
+        configuration.settings = fresh.reloaded.settings
+
+
+WorkerLife = Callable[[Post, Ready, asyncio.Event, asyncio.Event], Coroutine[None, None, None]]
+
+
+def worker_of(configuration: Configuration) -> WorkerLife:
     """The worker that `supervise` runs in each process."""
 
-    async def worker(post: Post, ready: Ready, stop: asyncio.Event) -> None:
-        assembly = Assembly(settings, post.slot)
+    async def worker(post: Post, ready: Ready, stop: asyncio.Event, reload: asyncio.Event) -> None:
+        assembly = Assembly(configuration.settings, post.slot)
         try:
-            await _Worker(assembly, post).live(ready, stop)
+            await _Worker(assembly, post, configuration).live(ready, stop, reload)
         finally:
             assembly.close()
 
@@ -247,29 +293,29 @@ def worker_of(settings: Settings) -> Callable[[Post, Ready, asyncio.Event], Coro
 class _Worker:
     """One worker: its listeners and its standing tasks."""
 
-    def __init__(self, assembly: Assembly, post: Post) -> None:
-        house, settings = assembly.house, assembly.settings
+    def __init__(self, assembly: Assembly, post: Post, configuration: Configuration) -> None:
+        house = assembly.house
         self._house = house
         self._post = post
-        self._settings = settings
-        certificates = assembly.certificates()
-        standing = Standing(house, certificates)
+        self._configuration = configuration
+        self._certificates = assembly.certificates()
+        standing = Standing(house, self._certificates)
         self._sessions = Sessions(house, standing)
-        login = Login(house, standing)
+        self._login = login = Login(house, standing)
         gate = Gate(house, standing)
         self._watch = Watch(house)
         self._purge = Purge(house, announce=False)
-        self._tls = server_context(settings)
+        self._tls = ServerTls(house.settings)
         rate = Rate(house)
         self._smtp = [
-            SubmissionServer(house, login, gate, self._sessions, role, tls=self._tls, rate=rate)
+            SubmissionServer(house, login, gate, self._sessions, role, tls=self._tls.context, rate=rate)
             for role in (Role.SUBMISSION, Role.SUBMISSIONS)
         ]
-        self._imap = ImapServer(house, login, Boxes(house), self._sessions, tls=self._tls)
+        self._imap = ImapServer(house, login, Boxes(house), self._sessions, tls=self._tls.context)
         self._listeners: list[asyncio.Server] = []
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def live(self, ready: Ready, stop: asyncio.Event) -> None:
+    async def live(self, ready: Ready, stop: asyncio.Event, reload: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()
         house, post = self._house, self._post
         house.changes.attach(loop, post.broadcast)
@@ -279,12 +325,13 @@ class _Worker:
         await self._sessions.start()
         await self._watch.started()
         self._begin("sessions", POLL_S, self._sessions.look)
-        self._begin("checkpoint", float(self._settings.audit.checkpoint_interval), self._watch.tie)
-        self._begin("purge", float(self._settings.retention.interval), self._purge_once)
+        self._begin("checkpoint", lambda: float(house.settings.audit.checkpoint_interval), self._watch.tie)
+        self._begin("purge", lambda: float(house.settings.retention.interval), self._purge_once)
         self._begin("trail term", 3600.0, self._watch.cut)
         await self._listen()
         if post.workers > 1 and post.slot:
             self._begin("metrics", METRICS_EVERY_S, self._publish)
+        self._begin("reload", 0.0, lambda: self._reload(reload))
         gc.collect()
         gc.freeze()
         ready()
@@ -295,7 +342,7 @@ class _Worker:
 
     async def _listen(self) -> None:
         loop = asyncio.get_running_loop()
-        metrics = MetricsServer(lambda: gather.render_all(run_folder(self._settings)))
+        metrics = MetricsServer(lambda: gather.render_all(run_folder(self._house.settings)))
         starts: dict[str, tuple[Callable[[], asyncio.BaseProtocol], bool]] = {
             "submission": (self._smtp[0].factory, False),
             "submissions": (self._smtp[1].factory, True),
@@ -311,13 +358,38 @@ class _Worker:
                 await loop.create_server(
                     factory,
                     sock=listening(place),
-                    ssl=self._tls if implicit else None,
+                    ssl=self._tls.context if implicit else None,
                     ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S if implicit else None,
                 )
             )
 
-    def _begin(self, name: str, every_s: float, act: Callable[[], Awaitable[object]]) -> None:
-        """Start a standing task: act, pause, again; a failure is logged and tried again at the next turn."""
+    async def _reload(self, ordered: asyncio.Event) -> None:
+        """Wait for an order, then read everything again and put it in force; sessions stay open."""
+        await ordered.wait()
+        ordered.clear()
+        house, configuration = self._house, self._configuration
+        work = asyncio.get_running_loop().run_in_executor
+        fresh = await work(house.crypto_work, _read_again, configuration, house.clock)
+        if fresh is None:
+            return
+        reloaded = fresh.reloaded
+        configuration.settings = reloaded.settings
+        house.renew(reloaded.settings)
+        self._tls.renew(fresh.tls)
+        self._certificates.renew(fresh.certificates)
+        self._login.renew()
+        _log.info("configuration reloaded", changed=", ".join(reloaded.changed))
+        if reloaded.waiting:
+            _log.warning("settings need a restart", settings=", ".join(reloaded.waiting))
+        await self._watch.reloaded(reloaded.changed)
+        self._sessions.look_again()
+
+    def _begin(self, name: str, every_s: float | Callable[[], float], act: Callable[[], Awaitable[object]]) -> None:
+        """Start a standing task: act, pause, again; a failure is logged and tried again at the next turn.
+
+        A pause that is a setting is asked for again every few seconds: it may have changed.
+        """
+        loop = asyncio.get_running_loop()
 
         async def turn() -> None:
             while True:
@@ -327,7 +399,9 @@ class _Worker:
                     _log.warning("standing task put off", task=name, reason=refusal.reason.value)
                 except Exception as error:  # noqa: BLE001 - one failure must not end a standing task
                     failure(_log, "standing task failed", error, task=name)
-                await asyncio.sleep(every_s)
+                began = loop.time()
+                while (left := began + (every_s() if callable(every_s) else every_s) - loop.time()) > 0:  # noqa: ASYNC110
+                    await asyncio.sleep(min(left, LONGEST_NAP_S))
 
         self._tasks.append(asyncio.create_task(turn(), name=f"mssmail {name}"))
 
@@ -339,7 +413,7 @@ class _Worker:
             pass  # logged, counted and traced where it was stopped
 
     async def _publish(self) -> None:
-        gather.publish(run_folder(self._settings), f"worker-{self._post.slot}")
+        gather.publish(run_folder(self._house.settings), f"worker-{self._post.slot}")
 
     async def _end(self) -> None:
         """Take nothing new, let what is being taken end, tie the trail."""

@@ -1,5 +1,8 @@
 """Worker processes: reserved ports, signals, a restart of who dies, and the sockets by which workers wake each other.
 
+SIGTERM and SIGINT end the server; SIGHUP makes every worker read its configuration again. A worker that dies is
+started again, at growing intervals while it keeps dying; one that dies before the server was ever ready ends it all.
+
 One worker runs in the process that was started; several are forked from it before any thread or loop exists. What a
 worker does is handed in: this file knows no mail. One server runs on a data folder at a time (a lock says so).
 """
@@ -11,25 +14,46 @@ import os
 import select
 import signal
 import socket
-import sys
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from mssmail.metrics.logs import failure, get_logger
 from mssmail.servers.net.listener import Place, reserve
 from mssmail.servers.net.post import Post, Ready
 
-RESTART_PAUSE_S = 0.5
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 30.0
+SETTLED_S = 60.0
+"""A worker that lived so long is taken to be well: when it dies, it is started again after the first pause."""
 STOP_S = 4.0
 """A worker that hasn't stopped by then is killed: what it acknowledged is on disk."""
+
+
+_log = get_logger("supervise")
 
 
 class AlreadyRunning(Exception):
     """Another server holds this data folder; the text says which."""
 
 
-Worker = Callable[[Post, Ready, asyncio.Event], Coroutine[None, None, None]]
-"""A worker's whole life: calls `Ready` once every listener accepts, and ends soon after the event is set."""
+class NeverReady(Exception):
+    """A worker died before the server was ready; the text says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What a worker is told by signals. Both are events of its loop."""
+
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    reload: asyncio.Event = field(default_factory=asyncio.Event)
+    """The worker clears it when it takes the order up."""
+
+
+Worker = Callable[[Post, Ready, asyncio.Event, asyncio.Event], Coroutine[None, None, None]]
+"""A worker's whole life: calls `Ready` once every listener accepts, ends soon after the first event is set, and reads
+its configuration again whenever the second is."""
 Runner = Callable[[Coroutine[None, None, None]], None]
 
 
@@ -57,35 +81,49 @@ def run(
     run_folder: Path,
     on_ready: Callable[[dict[str, Place]], None],
     on_worker_death: Callable[[int], None],
+    on_reload: Callable[[], None],
 ) -> int:
     """Serve until SIGTERM or SIGINT; the exit status. `on_ready` is told the ports once every worker accepts.
 
-    Raises AlreadyRunning, PortTaken.
+    `on_reload` is called, at SIGHUP, in a process that forks workers and is none itself: for those that it forks later.
+
+    Raises AlreadyRunning, PortTaken, NeverReady.
     """
     with _only_one(run_folder):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until a handler is there: the default would end the process
         reserved = [reserve(place.name, place.host, place.port) for place in wanted]
         places = {place.name: place for place, _ in reserved}
         try:
             if workers == 1:
                 runner(_alone(worker, places, on_ready))
                 return 0
-            return _Crew(worker, runner, workers, places, on_ready, on_worker_death).run()
+            return _Crew(worker, runner, workers, places, on_ready, on_worker_death, on_reload).run()
         finally:
             for _, sock in reserved:
                 sock.close()
 
 
 async def _alone(worker: Worker, places: dict[str, Place], on_ready: Callable[[dict[str, Place]], None]) -> None:
-    stop = _stop_on_signals()
-    await worker(Post(0, 1, places), lambda: on_ready(places), stop)
+    orders = _by_signals()
+    await worker(Post(0, 1, places), lambda: on_ready(places), orders.stop, orders.reload)
 
 
-def _stop_on_signals() -> asyncio.Event:
-    stop = asyncio.Event()
+def _by_signals() -> Orders:
+    orders, on_terminal = Orders(), os.isatty(0)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    return stop
+        loop.add_signal_handler(number, orders.stop.set)
+
+    def hung_up() -> None:
+        (orders.stop if _terminal_gone(was_there=on_terminal) else orders.reload).set()
+
+    loop.add_signal_handler(signal.SIGHUP, hung_up)
+    return orders
+
+
+def _terminal_gone(*, was_there: bool) -> bool:
+    """Whether SIGHUP has its first meaning: the window that the server was started in was closed."""
+    return was_there and not os.isatty(0)
 
 
 class _Crew:
@@ -99,19 +137,30 @@ class _Crew:
         places: dict[str, Place],
         on_ready: Callable[[dict[str, Place]], None],
         on_death: Callable[[int], None],
+        on_reload: Callable[[], None],
     ) -> None:
         self._worker = worker
         self._runner = runner
         self._places = places
         self._on_ready = on_ready
         self._on_death = on_death
+        self._on_reload = on_reload
         self._pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(count)]
         for mine, _ in self._pairs:
             mine.setblocking(False)
         self._pids: dict[int, int] = {}
+        self._begun: dict[int, float] = {}
+        """When each slot's worker was started, by the monotonic clock."""
+        self._pauses: dict[int, float] = {}
+        """How long each slot was last left empty."""
+        self._due: dict[int, float] = {}
+        """When another worker is to be started in an empty slot."""
         self._ready = os.pipe()
         self._life = os.pipe()
-        self._stopping = False
+        self._announced: set[int] = set()
+        self._on_terminal = os.isatty(0)
+        self._stopping = self._reloading = False
+        self._never_ready: int | None = None
 
     def run(self) -> int:
         wake, woken = os.pipe()
@@ -119,21 +168,43 @@ class _Crew:
         signal.set_wakeup_fd(woken)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
+        signal.signal(signal.SIGHUP, self._hung_up)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         for slot in range(len(self._pairs)):
             self._fork(slot)
-        announced: set[int] = set()
-        while self._pids:
-            readable, _, _ = select.select([wake, self._ready[0]], [], [], 1.0)
+        while self._pids or (self._due and not self._stopping):
+            readable, _, _ = select.select([wake, self._ready[0]], [], [], self._patience())
             if wake in readable:
                 os.read(wake, 512)
             if self._ready[0] in readable:
-                before = len(announced)
-                announced.update(os.read(self._ready[0], 512))
-                if before < len(self._pairs) == len(announced):
+                before = len(self._announced)
+                self._announced.update(os.read(self._ready[0], 512))
+                if before < len(self._pairs) == len(self._announced):
                     self._on_ready(self._places)
+            if self._reloading:
+                self._reload()
             self._bury()
+            self._replace()
+        if self._never_ready is not None:
+            raise NeverReady(f"worker {self._never_ready} died before the server was ready; the log says why")
         return 0
+
+    def _patience(self) -> float:
+        """Seconds until there is something to do though nothing happens."""
+        return max(0.0, min([1.0, *(at - time.monotonic() for at in self._due.values())]))
+
+    def _hung_up(self, *_: object) -> None:
+        if _terminal_gone(was_there=self._on_terminal):
+            self._stop()
+        else:
+            self._reloading = True
+
+    def _reload(self) -> None:
+        self._reloading = False
+        self._on_reload()
+        for pid in self._pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGHUP)
 
     def _stop(self, *_: object) -> None:
         self._stopping = True
@@ -149,24 +220,41 @@ class _Crew:
                 os.kill(pid, signal.SIGKILL)
 
     def _bury(self) -> None:
-        """Reap the dead; start another in the place of one that wasn't told to stop."""
+        """Reap the dead. One that wasn't told to stop is replaced later, or ends all where none was ever ready."""
         while self._pids:
             pid, _ = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 return
             slot = self._pids.pop(pid)
+            if self._stopping:
+                continue
+            if len(self._announced) < len(self._pairs):
+                self._never_ready = slot
+                self._stop()
+                continue
+            now = time.monotonic()
+            well = now - self._begun[slot] >= SETTLED_S
+            pause = FIRST_PAUSE_S if well else min(LONGEST_PAUSE_S, 2 * self._pauses.get(slot, FIRST_PAUSE_S / 2))
+            self._pauses[slot], self._due[slot] = pause, now + pause
+            _log.error("worker died", slot=slot, started_again_in_s=pause)
+            self._on_death(slot)
+
+    def _replace(self) -> None:
+        """Start the workers whose time has come."""
+        for slot in [slot for slot, at in self._due.items() if at <= time.monotonic()]:
             if not self._stopping:
-                self._on_death(slot)
-                time.sleep(RESTART_PAUSE_S)
+                del self._due[slot]
                 self._fork(slot)
 
     def _fork(self, slot: int) -> None:
         pid = os.fork()
         if pid:
             self._pids[pid] = slot
+            self._begun[slot] = time.monotonic()
             return
         status = 1
         try:
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
             signal.set_wakeup_fd(-1)
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
                 signal.signal(number, signal.SIG_DFL)
@@ -175,22 +263,22 @@ class _Crew:
             self._runner(self._child(post))
             status = 0
         except BaseException as error:  # noqa: BLE001 - the child ends here, whatever happened
-            print(f"worker {slot}: {type(error).__name__}", file=sys.stderr, flush=True)  # noqa: T201
+            failure(_log, "worker failed", error, slot=slot)
         finally:
             os._exit(status)
 
     async def _child(self, post: Post) -> None:
         """A worker ends with its supervisor, however that one ended: a pipe that only it could write to closes."""
-        stop = _stop_on_signals()
+        orders = _by_signals()
         os.close(self._life[1])
         loop, life = asyncio.get_running_loop(), self._life[0]
 
         def orphaned() -> None:
             loop.remove_reader(life)
-            stop.set()
+            orders.stop.set()
 
         loop.add_reader(life, orphaned)
-        await self._worker(post, lambda: self._announce(post.slot), stop)
+        await self._worker(post, lambda: self._announce(post.slot), orders.stop, orders.reload)
 
     def _announce(self, slot: int) -> None:
         os.write(self._ready[1], bytes([slot]))

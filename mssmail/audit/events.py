@@ -13,6 +13,7 @@ class Kind(IntEnum):
 
     SERVER_STARTED = 1
     SERVER_STOPPED = 2
+    CONFIGURATION_RELOADED = 3
 
     SIGNED_IN = 10
     SIGN_IN_REFUSED = 11

@@ -22,6 +22,7 @@ def demo(
 ) -> None:
     """Start a whole system on this machine: certificates, directory, accounts, all listeners. Ctrl-C stops it."""
     from mssmail.demo.run import Demo, NotADemo
+    from mssmail.settings.reload import Configuration
 
     wanted = Demo(data.absolute(), port_base, accounts, workers)
     file = config_of(ctx)
@@ -31,4 +32,4 @@ def demo(
     except NotADemo as error:
         raise Stop(UNUSABLE, str(error)) from None
     check_startable(prepared.settings)
-    raise typer.Exit(keep(prepared.settings, prepared.announce))
+    raise typer.Exit(keep(Configuration(prepared.settings, prepared.read_again), prepared.announce))

@@ -10,28 +10,38 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mssmail.cli.verb import UNUSABLE, Stop, settings_of
+from mssmail.cli.verb import UNUSABLE, Stop, config_of, settings_of
 
 if TYPE_CHECKING:
     from mssmail.servers.net.listener import Place
     from mssmail.settings.model import Settings
+    from mssmail.settings.reload import Configuration
 
 WORKERS = Annotated[int | None, typer.Option(min=1, max=256, help="Worker processes; else server.workers.")]
 
 
 def serve(ctx: typer.Context, workers: WORKERS = None) -> None:
     """Run the server in the foreground."""
+    from mssmail.settings.reload import Configuration
+
     settings = settings_of(ctx)
     if workers is not None:
         settings = replace(settings, server=replace(settings.server, workers=workers))
     check_startable(settings)
+    file = config_of(ctx)
+
+    def read() -> "Settings":
+        from mssmail.settings.load import load
+
+        again = load(*([] if file is None else [file]))
+        return again if workers is None else replace(again, server=replace(again.server, workers=workers))
 
     def on_ready(places: "dict[str, Place]") -> None:
         from mssmail.metrics.logs import get_logger
 
         get_logger("serve").info("serving", **{name: place.port for name, place in places.items()})
 
-    raise typer.Exit(keep(settings, on_ready))
+    raise typer.Exit(keep(Configuration(settings, read), on_ready))
 
 
 def check_startable(settings: "Settings") -> None:
@@ -54,27 +64,28 @@ def check_startable(settings: "Settings") -> None:
         raise Stop(UNUSABLE, f"tls.certificate, tls.key: can't be used together: {error.args[-1]}") from None
 
 
-def keep(settings: "Settings", on_ready: "Callable[[dict[str, Place]], None]") -> int:
-    """Log, open the listeners, and serve; the exit status. Raises AlreadyRunning, PortTaken."""
-    from mssmail.app import run_loop, wanted_places, worker_of
+def keep(configuration: "Configuration", on_ready: "Callable[[dict[str, Place]], None]") -> int:
+    """Log, open the listeners, and serve; the exit status. Raises AlreadyRunning, PortTaken, NeverReady."""
+    from mssmail.app import run_loop, take_settings, wanted_places, worker_of
     from mssmail.metrics import gather, logs
     from mssmail.settings.place import run_folder
     from mssmail.supervise import run
 
+    settings = configuration.settings
     logs.configure(settings.log.level, settings.log.format)
     folder = run_folder(settings)
     gather.prepare(folder)
 
     def on_worker_death(slot: int) -> None:
-        logs.get_logger("serve").error("worker died; another takes its place", slot=slot)
         gather.retire(folder, f"worker-{slot}")
 
     return run(
-        worker_of(settings),
+        worker_of(configuration),
         run_loop,
         workers=settings.server.workers,
         wanted=wanted_places(settings),
         run_folder=folder,
         on_ready=on_ready,
         on_worker_death=on_worker_death,
+        on_reload=lambda: take_settings(configuration),
     )

@@ -151,7 +151,7 @@ def _told(error: Exception) -> Exception:
     from mssmail.base.refusal import Refusal
     from mssmail.flow.purge import PurgeStopped
     from mssmail.servers.net.listener import PortTaken
-    from mssmail.supervise import AlreadyRunning
+    from mssmail.supervise import AlreadyRunning, NeverReady
 
     match error:
         case Refusal():
@@ -160,7 +160,7 @@ def _told(error: Exception) -> Exception:
             return Stop(REFUSED, sentence(error))
         case Unusable():
             return Stop(UNUSABLE, str(error))
-        case PurgeStopped() | PortTaken() | AlreadyRunning():
+        case PurgeStopped() | PortTaken() | AlreadyRunning() | NeverReady():
             return Stop(REFUSED, str(error))
         case OSError() if error.filename is not None:
             return Stop(REFUSED, f"{error.filename}: {error.strerror}")

@@ -55,6 +55,13 @@ class Prepared:
     accounts: tuple[Shown, ...]
     revoked: tuple[tuple[Leaf, str], ...]
 
+    def read_again(self) -> Settings:
+        """The configuration in force as it was written, and edited since. Raises ConfigError.
+
+        The ports are those asked for: 0 is what the system was let choose.
+        """
+        return replace(load(self.data / CONFIG), listen=self.settings.listen)
+
     def announce(self, places: dict[str, Place]) -> None:
         """Write the configuration in force and demo.json, and print the table: every listener accepts."""
         ports = {name: place.port for name, place in places.items()}

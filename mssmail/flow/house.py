@@ -38,6 +38,7 @@ class House:
     """The rooms at work in one process."""
 
     settings: Settings
+    """In force now: read them where they are needed, and keep nothing of what `settings.reload.LIVE` names."""
     clock: Clock
     write: WriteLane
     read: ReadLanes
@@ -53,3 +54,7 @@ class House:
     """Sealing and opening of large things, key store and body files."""
     password_work: ThreadPoolExecutor
     """Argon2id: as many threads as may be given up to it."""
+
+    def renew(self, settings: Settings) -> None:
+        """Put other settings in force, for whoever reads them from here on: all else stays what it is for good."""
+        object.__setattr__(self, "settings", settings)

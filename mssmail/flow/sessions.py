@@ -74,6 +74,10 @@ class Sessions:
         self._notice = await self._house.read.run(replays.last_notice)
         self._all_at = self._house.clock.monotonic()
 
+    def look_again(self) -> None:
+        """Have the next `look` look at everything."""
+        self._all_at = float("-inf")
+
     async def look(self) -> None:
         """Look at what notices, a new directory or new revocation lists call for. Call it every `POLL_S`."""
         after = self._notice

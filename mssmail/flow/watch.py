@@ -1,6 +1,7 @@
 """Keeping the trail: its start and stop, its checkpoints, and its own term."""
 
 import os
+from collections.abc import Sequence
 
 from mssmail.audit.events import Event, Kind
 from mssmail.audit.trail import DAY_MS, checkpoint
@@ -28,6 +29,11 @@ class Watch:
         await self._note(Kind.SERVER_STOPPED)
         await self.tie()
         await self._house.write.run(lambda tx: leases.drop_of(tx, LEASE, self._holder))
+
+    async def reloaded(self, changed: Sequence[str]) -> None:
+        """Note that the configuration was read anew, and which settings have another value."""
+        event = Event(Kind.CONFIGURATION_RELOADED, details={"slot": self._house.slot, "changed": list(changed)})
+        await self._house.write.run(lambda tx: tx.trail(event))
 
     async def _note(self, kind: Kind) -> None:
         event = Event(kind, details={"slot": self._house.slot})

@@ -107,16 +107,25 @@ class Door:
     """Judges logins and passwords. One for a process. Safe for threads."""
 
     def __init__(self, keys: KeyRing, credentials: Credentials, auth: Auth, clock: Clock) -> None:
-        self._auth = auth
+        self._keys = keys
         self._clock = clock
         self._credentials = credentials
-        self.passwords = Passwords(auth)
-        self.lockout = Lockout(keys, auth)
-        self.grants = Grants(keys, auth)
         self._memory = Memory()
-        self.passwords.prepare()
+        self._take(auth, Passwords(auth))
         self._nobody = Secrets("", new_secret())
         """Whose code is computed for a login that has none."""
+
+    def _take(self, auth: Auth, passwords: Passwords) -> None:
+        passwords.prepare()
+        self._auth = auth
+        self.passwords = passwords
+        self.lockout = Lockout(self._keys, auth)
+        self.grants = Grants(self._keys, auth)
+
+    def renew(self, auth: Auth) -> None:
+        """Judge by other settings from now on. Grants, failures and what is remembered within grants stay."""
+        if auth != self._auth:
+            self._take(auth, Passwords(auth))
 
     def attempt(self, client: str, login: str, secret: Secret) -> Attempt:
         """Take apart what was presented; anything is taken, and what can't be right fails later like all else."""

@@ -120,6 +120,11 @@ class Certificates:
     def _anchors(self, file: Path | None) -> dict[bytes, tuple[Anchor, ...]]:
         return {} if file is None else load_anchors(file, allow_test_hierarchy=self._trust.allow_test_hierarchy)
 
+    def renew(self, fresh: "Certificates") -> None:
+        """Judge from now on by what another has just read, by other settings perhaps. On the loop, as all else."""
+        self._trust, self._files, self._stamp = fresh._trust, fresh._files, fresh._stamp
+        self._trusted, self._known = fresh._trusted, {}
+
     def reload_if_changed(self) -> bool:
         """Read the files again where one was changed; whether that was so. A few microseconds a file when not.
 

@@ -81,7 +81,7 @@ def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) ->
 @pytest.fixture(scope="session")
 def extracts(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A small directory's two files."""
-    written = write_extracts(tmp_path_factory.mktemp("extracts"), populate(people=60, boxes=20), 1_790_000_000)
+    written = write_extracts(tmp_path_factory.mktemp("extracts"), populate(people=60, boxes=20), SystemClock().now())
     return written.activity, written.boxes
 
 

@@ -42,6 +42,29 @@ def server_context(settings: Settings) -> ssl.SSLContext:
     return context
 
 
+class ServerTls:
+    """The certificate and anchors in service. Listeners keep `context`; a handshake takes what is newest.
+
+    Loading another certificate into a context in use is ruled out: OpenSSL keeps one for each kind of key, and would
+    go on showing an old P-256 one beside a new RSA one; an anchor once loaded can't be taken out again.
+    """
+
+    __slots__ = ("_newest", "context")
+
+    def __init__(self, settings: Settings) -> None:
+        """Raises OSError, ssl.SSLError where the certificate can't be read."""
+        self.context = self._newest = server_context(settings)
+
+    def renew(self, newest: ssl.SSLContext) -> None:
+        """Serve handshakes from now on by another `server_context`; sessions that are open stay as they are."""
+        self._newest = newest
+        self.context.sni_callback = self._choose
+
+    def _choose(self, handshake: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+        """Called by OpenSSL at each ClientHello, whether it names a server or not."""
+        handshake.context = self._newest
+
+
 def peer_certificate(transport: object) -> bytes | None:
     """The DER of the certificate that the peer showed and OpenSSL chained to an anchor."""
     extra = getattr(transport, "get_extra_info", None)
