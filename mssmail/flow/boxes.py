@@ -1,11 +1,13 @@
 """Folders: listing, making, renaming, deleting, subscribing, and their state."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mssmail.audit.events import Event, Kind
 from mssmail.base.ids import AccountId, FolderId
 from mssmail.base.principal import Principal
 from mssmail.base.refusal import Reason, Refusal
+from mssmail.base.search import Flag
 from mssmail.flow.house import House
 from mssmail.flow.names import DELIMITER, INBOX, MAX_FOLDERS, Names, canonical, superiors
 from mssmail.store import accounts, folders, messages
@@ -17,6 +19,10 @@ ROLES = ("all", "archive", "drafts", "flagged", "junk", "sent", "trash")
 _EVERYTHING = ((1, 2**32),)
 
 
+FolderState = FolderRow
+"""A folder's counters, as servers see them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Folder:
     """A folder as its owner sees it. `exists` is false for a level that only its inferiors show."""
@@ -26,7 +32,7 @@ class Folder:
     subscribed: bool
     has_children: bool
     exists: bool
-    row: FolderRow | None
+    row: FolderState | None
 
 
 class Boxes:
@@ -67,10 +73,21 @@ class Boxes:
             lambda tx: sorted(names.open_subscription(s) for s in folders.subscriptions_of(tx, principal.account))
         )
 
-    async def status(self, principal: Principal, name: str) -> FolderRow:
+    async def status(self, principal: Principal, name: str) -> FolderState:
         """A folder's counters. Raises Refusal(FOLDER_MISSING)."""
         names, digest = self.names(principal), canonical(name)
         return await self._house.read.run(lambda tx: names.find(tx, digest))
+
+    async def deleted_octets(self, chosen: Sequence[FolderId]) -> dict[int, int]:
+        """By folder, what its messages flagged \\Deleted take."""
+        return await self._house.read.run(
+            lambda tx: {folder: messages.octets_with_flag(tx, folder, Flag.DELETED.value) for folder in chosen}
+        )
+
+    async def quota(self, principal: Principal) -> tuple[int, int]:
+        """Octets that the account's messages take, and may take."""
+        row = await self._house.read.run(lambda tx: accounts.by_id(tx, principal.account))
+        return row.used_octets, row.quota_octets
 
     async def create(self, principal: Principal, name: str, role: str | None = None) -> None:
         """Make a folder and the levels above it that are missing.

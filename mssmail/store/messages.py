@@ -114,6 +114,13 @@ _UIDS = Statement(select(_m.uid).where(_in_range()).order_by(_m.uid))
 _WITH_FLAG = Statement(select(_m.uid).where(_in_range(), _m.flags.bitwise_and(bindparam("bit")) != 0).order_by(_m.uid))
 
 
+_OCTETS_WITH_FLAG = Statement(
+    select(func.coalesce(func.sum(_m.size_octets), 0)).where(
+        _m.folder_id == bindparam("folder"), _m.flags.bitwise_and(bindparam("bit")) != 0
+    )
+)
+
+
 def _touches(new_flags: ColumnElement[int], new_keywords: ColumnElement[int]) -> ColumnElement[bool]:
     return or_(_m.flags != new_flags, _m.keywords != new_keywords)
 
@@ -432,6 +439,12 @@ def with_flag(tx: Transaction, folder: FolderId, ranges: Ranges, bit: int) -> li
         for low, high in ranges
         for row in tx.run(_WITH_FLAG, folder=folder, low=low, high=high, bit=bit).fetchall()
     ]
+
+
+def octets_with_flag(tx: Transaction, folder: FolderId, bit: int) -> int:
+    """What the messages of a folder that carry a flag take."""
+    row = tx.run(_OCTETS_WITH_FLAG, folder=folder, bit=bit).fetchone()
+    return 0 if row is None else int(row[0])
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from mssmail.wire.imap.table import Rejected
 _ANY = {"CAPABILITY", "NOOP", "LOGOUT", "ID"}
 _BEFORE = _ANY | {"AUTHENTICATE", "LOGIN"}
 _SIGNED_IN = _ANY | set(
-    "ENABLE SELECT EXAMINE CREATE DELETE RENAME SUBSCRIBE UNSUBSCRIBE LIST LSUB STATUS APPEND NAMESPACE IDLE".split()
+    "ENABLE SELECT EXAMINE CREATE DELETE RENAME SUBSCRIBE UNSUBSCRIBE LIST "
+    "LSUB STATUS APPEND GETQUOTA GETQUOTAROOT NAMESPACE IDLE".split()
 )
 _SELECTED = _SIGNED_IN | set("CHECK CLOSE UNSELECT EXPUNGE SEARCH FETCH STORE COPY MOVE".split())
 _SELECTED |= {f"UID {name}" for name in ("EXPUNGE", "SEARCH", "FETCH", "STORE", "COPY", "MOVE")}
@@ -95,8 +96,9 @@ def test_a_session_from_greeting_to_logout() -> None:
 
 
 _ALL = (
-    "IMAP4rev1 LITERAL+ MULTIAPPEND CONDSTORE ESEARCH CHILDREN SPECIAL-USE CREATE-SPECIAL-USE "
-    "ID ENABLE NAMESPACE IDLE UNSELECT MOVE UIDPLUS"
+    "IMAP4rev1 LITERAL+ MULTIAPPEND CONDSTORE ESEARCH CHILDREN LIST-EXTENDED LIST-STATUS SPECIAL-USE "
+    "CREATE-SPECIAL-USE STATUS=SIZE QUOTA=RES-STORAGE QUOTA APPENDLIMIT=1000 ID ENABLE NAMESPACE "
+    "IDLE UNSELECT MOVE UIDPLUS"
 ).split()
 
 
@@ -114,7 +116,7 @@ _ALL = (
 )
 def test_announced(stage: Stage, mechanisms: tuple[str, ...], expected: list[str]) -> None:
     """A stage announces what can be used at it, IMAP4rev1 first."""
-    announced = table.capabilities(stage, mechanisms)
+    announced = table.capabilities(stage, mechanisms, 1_000)
     assert announced[0] == "IMAP4rev1"
     assert sorted(announced) == sorted(expected)
 

@@ -61,6 +61,12 @@ _OK, _NO = r.Condition.OK, r.Condition.NO
             b'* LIST (\\HasChildren \\Sent) "/" "Messages envoy&AOk-s"',
         ),
         (r.Listed((), "/", "INBOX"), b'* LIST () "/" INBOX'),
+        (
+            r.Listed(("\\NonExistent",), "/", "a", children=("SUBSCRIBED", "SPECIAL-USE")),
+            b'* LIST (\\NonExistent) "/" "a" (CHILDINFO ("SUBSCRIBED" "SPECIAL-USE"))',
+        ),
+        (r.QuotaRoots("INBOX", ("", "a b")), b'* QUOTAROOT INBOX "" "a b"'),
+        (r.StorageQuota("", 10, 512), b'* QUOTA "" (STORAGE 10 512)'),
         (r.Listed((), None, 'a"b\\'), b'* LIST () NIL "a\\"b\\\\"'),
         (r.Listed((), "\\", "x", lsub=True), b'* LSUB () "\\\\" "x"'),
         (

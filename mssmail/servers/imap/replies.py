@@ -134,6 +134,7 @@ NO_SUCH_TARGET = _no(Word.TRYCREATE, "Ce dossier n'existe pas : créez-le d'abor
 EMPTY_MESSAGE = _no(None, "Message vide : ajout annulé", "Empty message: append cancelled")
 """RFC 3502: a message of no octets cancels the command."""
 TOO_MANY_AT_ONCE = _no(Word.LIMIT, "Trop de messages en une commande", "Too many messages in one command")
+NO_SUCH_QUOTA_ROOT = _no(Word.NONEXISTENT, "Ce quota n'existe pas", "No such quota root")
 USE_TAKEN = _no(Word.USEATTR, "Un autre dossier a déjà cet usage", "Another folder has that special use")
 TOO_MANY_CONNECTIONS = _no(Word.LIMIT, "Trop de connexions à la fois", "Too many connections at once")
 """Of one account or of one address."""

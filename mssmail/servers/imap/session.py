@@ -164,7 +164,7 @@ class Session:
         mechanisms: tuple[str, ...] = ()
         if self.machine.tls and self.principal is None:
             mechanisms = registry.offered(certificate=self.service.login.certificate_acceptable(self.door))
-        return table.capabilities(self.machine.stage, mechanisms)
+        return table.capabilities(self.machine.stage, mechanisms, self.house.settings.smtp.max_message_size)
 
     def say(self, response: Response) -> None:
         self.put(encode.encode(response))

@@ -7,7 +7,16 @@ from datetime import datetime
 from mssmail.base.folder import SpecialUse
 from mssmail.base.search import Key, SequenceSet, UidSet
 from mssmail.base.secret import Secret
-from mssmail.wire.imap.values import FetchAttribute, FlagList, Numbering, SearchResult, StatusItem, StoreMode
+from mssmail.wire.imap.values import (
+    FetchAttribute,
+    FlagList,
+    ListReturn,
+    ListSelection,
+    Numbering,
+    SearchResult,
+    StatusItem,
+    StoreMode,
+)
 
 Messages = SequenceSet | UidSet
 """Which messages a command is for; a UidSet makes it the UID variant, answered with UIDs."""
@@ -128,12 +137,23 @@ class Unsubscribe(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class ListOptions:
+    """How an extended LIST selects and what it returns (RFC 5258 §3)."""
+
+    selection: frozenset[ListSelection]
+    returns: frozenset[ListReturn]
+    status: tuple[StatusItem, ...] = ()
+    """Of ListReturn.STATUS; else empty."""
+
+
+@dataclass(frozen=True, slots=True)
 class List(Command):
-    """LIST (RFC 3501 §6.3.8). An empty pattern asks for the delimiter."""
+    """LIST (RFC 3501 §6.3.8), extended where it has options, or several patterns."""
 
     reference: str
-    pattern: str
-    """With `%` and `*`; `pattern.Pattern` matches it."""
+    patterns: tuple[str, ...]
+    """With `%` and `*`; `pattern.Pattern` matches it. An empty one asks for the delimiter, or if extended nothing."""
+    options: ListOptions | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +188,20 @@ class Append(Command):
 
     mailbox: str
     message: NewMessage
+
+
+@dataclass(frozen=True, slots=True)
+class GetQuota(Command):
+    """GETQUOTA (RFC 9208 §4.1.1)."""
+
+    root: str
+
+
+@dataclass(frozen=True, slots=True)
+class GetQuotaRoot(Command):
+    """GETQUOTAROOT (RFC 9208 §4.1.2)."""
+
+    mailbox: str
 
 
 @dataclass(frozen=True, slots=True)

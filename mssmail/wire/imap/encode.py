@@ -138,6 +138,10 @@ def encode(response: Response) -> bytes:
         case responses.StatusData(name, items):
             pairs = b" ".join(b"%b %d" % (item.value.encode(), number) for item, number in items)
             return b"* STATUS " + mailbox(name) + b" (" + pairs + b")\r\n"
+        case responses.QuotaRoots(name, roots):
+            return b" ".join([b"* QUOTAROOT", mailbox(name), *(astring(root.encode()) for root in roots)]) + b"\r\n"
+        case responses.StorageQuota(root, used, limit):
+            return b"* QUOTA %b (STORAGE %d %d)\r\n" % (astring(root.encode()), used, limit)
         case responses.Found(numbers, modseq):
             words = ["* SEARCH", *map(str, numbers)]
             if modseq is not None:
@@ -162,10 +166,17 @@ def encode(response: Response) -> bytes:
 
 
 def _listed(response: responses.Listed) -> bytes:
-    """mailbox-list = "(" [mbx-list-flags] ")" SP (DQUOTE QUOTED-CHAR DQUOTE / nil) SP mailbox"""
+    """mailbox-list = "(" [mbx-list-flags] ")" SP (DQUOTE QUOTED-CHAR DQUOTE / nil) SP mailbox [SP mbox-list-extended]
+
+    mbox-list-extended = "(" "CHILDINFO" SP "(" DQUOTE option DQUOTE *(SP DQUOTE option DQUOTE) ")" ")" ; RFC 5258 §6
+    """
     word = b"LSUB" if response.lsub else b"LIST"
     attributes = b" ".join(map(atom, response.attributes))
-    return b"* %b (%b) %b %b\r\n" % (word, attributes, _delimiter(response.delimiter), mailbox(response.name))
+    more = b""
+    if response.children:
+        more = b" (CHILDINFO (" + b" ".join(string(option.encode()) for option in response.children) + b"))"
+    delimiter = _delimiter(response.delimiter)
+    return b"* %b (%b) %b %b%b\r\n" % (word, attributes, delimiter, mailbox(response.name), more)
 
 
 def _found_in_short(response: responses.FoundInShort) -> bytes:

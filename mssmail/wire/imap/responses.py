@@ -190,6 +190,9 @@ class Attribute(Enum):
     UNMARKED = "\\Unmarked"
     HAS_CHILDREN = "\\HasChildren"
     HAS_NO_CHILDREN = "\\HasNoChildren"
+    # RFC 5258 §3
+    NONEXISTENT = "\\NonExistent"
+    SUBSCRIBED = "\\Subscribed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +203,8 @@ class Listed:
     delimiter: str | None
     name: str
     lsub: bool = False
+    children: tuple[str, ...] = ()
+    """Selection options that something below meets, for CHILDINFO (RFC 5258 §3.5)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +213,23 @@ class StatusData:
 
     name: str
     items: tuple[tuple[StatusItem, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaRoots:
+    """QUOTAROOT: the quota roots of a mailbox (RFC 9208 §4.2.2)."""
+
+    mailbox: str
+    roots: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StorageQuota:
+    """QUOTA: what a root's STORAGE takes and may take, in units of 1024 octets (RFC 9208 §4.2.1)."""
+
+    root: str
+    used: int
+    limit: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +304,8 @@ Response = (
     | Enabled
     | Listed
     | StatusData
+    | QuotaRoots
+    | StorageQuota
     | Found
     | FoundInShort
     | Flags

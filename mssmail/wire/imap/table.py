@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from mssmail.wire.imap import commands
 from mssmail.wire.imap.commands import Command
 from mssmail.wire.imap.fault import Fault, ProtocolError
-from mssmail.wire.imap.frame import Frame, tag_of
+from mssmail.wire.imap.frame import UINT32_MAX, Frame, tag_of
 from mssmail.wire.imap.grammar import Cursor, keyword, syntax
 from mssmail.wire.imap.machine import ANY_STATE, BEFORE_SIGN_IN, SELECTED, SIGNED_IN, Machine, Stage, State, Tls
-from mssmail.wire.imap.parse import fetch, mailbox, message, search, session
+from mssmail.wire.imap.parse import fetch, listing, mailbox, message, search, session
 from mssmail.wire.imap.values import Numbering
 
 _SEQUENCE = Numbering.SEQUENCE
@@ -81,10 +81,19 @@ ROWS: tuple[Row, ...] = (
     Row(b"RENAME", commands.Rename, mailbox.rename, SIGNED_IN, "RFC 3501 §6.3.5"),
     Row(b"SUBSCRIBE", commands.Subscribe, mailbox.one_mailbox(commands.Subscribe), SIGNED_IN, "RFC 3501 §6.3.6"),
     Row(b"UNSUBSCRIBE", commands.Unsubscribe, mailbox.one_mailbox(commands.Unsubscribe), SIGNED_IN, "RFC 3501 §6.3.7"),
-    Row(b"LIST", commands.List, mailbox.listing, SIGNED_IN, "RFC 3501 §6.3.8"),
-    Row(b"LSUB", commands.Lsub, mailbox.lsub, SIGNED_IN, "RFC 3501 §6.3.9"),
+    Row(b"LIST", commands.List, listing.listing, SIGNED_IN, "RFC 3501 §6.3.8, RFC 5258"),
+    Row(b"LSUB", commands.Lsub, listing.lsub, SIGNED_IN, "RFC 3501 §6.3.9"),
     Row(b"STATUS", commands.Status, mailbox.status, SIGNED_IN, "RFC 3501 §6.3.10"),
     Row(b"APPEND", commands.Append, mailbox.append, SIGNED_IN, "RFC 3501 §6.3.11"),
+    Row(b"GETQUOTA", commands.GetQuota, mailbox.get_quota, SIGNED_IN, "RFC 9208 §4.1.1", "QUOTA"),
+    Row(
+        b"GETQUOTAROOT",
+        commands.GetQuotaRoot,
+        mailbox.one_mailbox(commands.GetQuotaRoot),
+        SIGNED_IN,
+        "RFC 9208 §4.1.2",
+        "QUOTA",
+    ),
     Row(b"NAMESPACE", commands.Namespace, session.nothing(commands.Namespace), SIGNED_IN, "RFC 2342 §5", "NAMESPACE"),
     Row(b"IDLE", commands.Idle, session.nothing(commands.Idle), SIGNED_IN, "RFC 2177 §3", "IDLE"),
     # selected
@@ -115,6 +124,10 @@ FEATURES: tuple[Feature, ...] = (
     Feature("CONDSTORE", _AFTER_SIGN_IN, "RFC 7162 §3.1"),
     Feature("ESEARCH", _AFTER_SIGN_IN, "RFC 4731"),
     Feature("CHILDREN", _AFTER_SIGN_IN, "RFC 3348"),
+    Feature("LIST-EXTENDED", _AFTER_SIGN_IN, "RFC 5258 §3"),
+    Feature("LIST-STATUS", _AFTER_SIGN_IN, "RFC 5819"),
+    Feature("STATUS=SIZE", _AFTER_SIGN_IN, "RFC 8438"),
+    Feature("QUOTA=RES-STORAGE", _AFTER_SIGN_IN, "RFC 9208 §5.1"),
     Feature("SPECIAL-USE", _AFTER_SIGN_IN, "RFC 6154 §2"),
     Feature("CREATE-SPECIAL-USE", _AFTER_SIGN_IN, "RFC 6154 §3"),
 )
@@ -126,8 +139,10 @@ ENABLABLE = frozenset({"CONDSTORE"})
 _BY_NAME = {row.name: row for row in ROWS}
 
 
-def capabilities(stage: Stage, mechanisms: Iterable[str]) -> tuple[str, ...]:
+def capabilities(stage: Stage, mechanisms: Iterable[str], append_octets: int) -> tuple[str, ...]:
     """Return what to announce at `stage`; `mechanisms` are those on offer to this client, announced over TLS alone.
+
+    `append_octets`: the largest message that is taken (RFC 7889 §2).
 
     A command's capability is announced where the command is in order, save that before TLS there is nothing to do
     but STARTTLS.
@@ -139,6 +154,8 @@ def capabilities(stage: Stage, mechanisms: Iterable[str]) -> tuple[str, ...]:
         state = State.NOT_AUTHENTICATED if stage is Stage.SECURED else State.AUTHENTICATED
         reachable = (row for row in ROWS if state in row.states or stage is Stage.SIGNED_IN)
         names.update(dict.fromkeys(row.capability for row in reachable if row.capability is not None))
+    if stage is Stage.SIGNED_IN:
+        names[f"APPENDLIMIT={min(append_octets, UINT32_MAX)}"] = None
     return tuple(names)
 
 

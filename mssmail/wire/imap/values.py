@@ -44,6 +44,33 @@ class StatusItem(Enum):
     UNSEEN = "UNSEEN"
     HIGHESTMODSEQ = "HIGHESTMODSEQ"
     """RFC 7162 §3.1.7."""
+    SIZE = "SIZE"
+    """Octets of all messages (RFC 8438 §3)."""
+    DELETED_STORAGE = "DELETED-STORAGE"
+    """Octets that EXPUNGE would free (RFC 9208 §4.1.4)."""
+    APPENDLIMIT = "APPENDLIMIT"
+    """Octets of the largest message that is taken (RFC 7889 §3.1)."""
+
+
+@unique
+class ListSelection(Enum):
+    """Which names LIST is for (RFC 5258 §3.1, RFC 6154 §2)."""
+
+    SUBSCRIBED = "SUBSCRIBED"
+    REMOTE = "REMOTE"
+    """Mailboxes of other servers too: there are none."""
+    RECURSIVEMATCH = "RECURSIVEMATCH"
+    SPECIAL_USE = "SPECIAL-USE"
+
+
+@unique
+class ListReturn(Enum):
+    """What LIST tells of each name (RFC 5258 §3.2, RFC 6154 §2, RFC 5819 §2)."""
+
+    SUBSCRIBED = "SUBSCRIBED"
+    CHILDREN = "CHILDREN"
+    SPECIAL_USE = "SPECIAL-USE"
+    STATUS = "STATUS"
 
 
 @unique

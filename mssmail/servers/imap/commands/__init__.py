@@ -2,7 +2,19 @@
 
 from collections.abc import Mapping
 
-from mssmail.servers.imap.commands import append, fetch, idle, login, mailbox, message, search, select, session
+from mssmail.servers.imap.commands import (
+    append,
+    fetch,
+    idle,
+    listing,
+    login,
+    mailbox,
+    message,
+    quota,
+    search,
+    select,
+    session,
+)
 from mssmail.servers.imap.session import Handler
 from mssmail.wire.imap import commands
 from mssmail.wire.imap.commands import Command
@@ -27,8 +39,10 @@ HANDLERS: Mapping[type[Command], Handler] = {
     commands.Rename: mailbox.rename,
     commands.Subscribe: mailbox.subscribe,
     commands.Unsubscribe: mailbox.unsubscribe,
-    commands.List: mailbox.listing,
-    commands.Lsub: mailbox.lsub,
+    commands.List: listing.listing,
+    commands.Lsub: listing.lsub,
+    commands.GetQuota: quota.get_quota,
+    commands.GetQuotaRoot: quota.get_quota_root,
     commands.Status: mailbox.status,
     commands.Append: append.append,
     commands.Idle: idle.idle,

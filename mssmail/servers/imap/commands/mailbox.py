@@ -1,20 +1,13 @@
-"""Commands about folders: made, renamed, listed, subscribed; what is in them is `message`'s."""
+"""Commands about folders: made, renamed, subscribed, and their state; `listing` shows them."""
 
-from collections.abc import Iterable, Iterator
-
-from mssmail.base.folder import SpecialUse
-from mssmail.flow.boxes import Folder
-from mssmail.flow.names import DELIMITER, superiors
+from mssmail.flow.boxes import FolderState
 from mssmail.servers.imap import replies
 from mssmail.servers.imap.commands.outcome import of, ok
 from mssmail.servers.imap.session import Session
-from mssmail.wire.imap import commands, encode
-from mssmail.wire.imap.pattern import Pattern
-from mssmail.wire.imap.responses import Attribute, Listed, Status, StatusData
+from mssmail.wire.imap import commands
+from mssmail.wire.imap.responses import Status, StatusData
 from mssmail.wire.imap.table import Request
 from mssmail.wire.imap.values import StatusItem
-
-_USES = {use.value[1:].lower(): use for use in SpecialUse}
 
 
 async def create(session: Session, request: Request) -> Status:
@@ -55,58 +48,23 @@ async def unsubscribe(session: Session, request: Request) -> Status:
     return ok(request, "Désabonné / Unsubscribed")
 
 
-async def listing(session: Session, request: Request) -> Status:
-    """LIST (RFC 3501 §6.3.8) with special uses and children (RFC 6154 §2, RFC 3348)."""
-    command = of(request, commands.List)
-    if not command.pattern:
-        session.say(Listed((Attribute.NOSELECT.value,), DELIMITER, ""))
-        return ok(request, "Fait / Done")
-    pattern = Pattern(command.reference + command.pattern, DELIMITER)
-    for folder in await session.service.boxes.all(session.who):
-        if pattern.match(folder.name):
-            await session.push(encode.encode(Listed(tuple(_attributes(folder)), DELIMITER, folder.name)))
-    return ok(request, "Fait / Done")
-
-
-def _attributes(folder: Folder) -> Iterator[str]:
-    if not folder.exists:
-        yield Attribute.NOSELECT.value
-    yield (Attribute.HAS_CHILDREN if folder.has_children else Attribute.HAS_NO_CHILDREN).value
-    if folder.role is not None:
-        yield _USES[folder.role].value
-
-
-async def lsub(session: Session, request: Request) -> Status:
-    """RFC 3501 §6.3.9: subscribed names, whether such folders exist or not."""
-    command = of(request, commands.Lsub)
-    pattern = Pattern(command.reference + command.pattern, DELIMITER)
-    for name, subscribed in _subscribed(await session.service.boxes.subscriptions(session.who), pattern):
-        attributes = () if subscribed else (Attribute.NOSELECT.value,)
-        await session.push(encode.encode(Listed(attributes, DELIMITER, name, lsub=True)))
-    return ok(request, "Fait / Done")
-
-
-def _subscribed(names: Iterable[str], pattern: Pattern) -> Iterator[tuple[str, bool]]:
-    """The names that match, and those above one that doesn't: `%` shows `a` where `a/b` alone is subscribed."""
-    known = set(names)
-    shown: set[str] = set()
-    for name in sorted(known):
-        if pattern.match(name):
-            yield name, True
-            continue
-        for level in superiors(name):
-            if level not in known and level not in shown and pattern.match(level):
-                shown.add(level)
-                yield level, False
-
-
 async def status(session: Session, request: Request) -> Status:
     """RFC 3501 §6.3.10."""
     command = of(request, commands.Status)
     if StatusItem.HIGHESTMODSEQ in command.items:
         session.follow_modseqs()
     row = await session.service.boxes.status(session.who, command.mailbox)
-    values = {
+    deleted = 0
+    if StatusItem.DELETED_STORAGE in command.items:
+        deleted = (await session.service.boxes.deleted_octets([row.folder_id]))[row.folder_id]
+    values = status_values(session, row, deleted)
+    session.say(StatusData(command.mailbox, tuple((item, values[item]) for item in command.items)))
+    return ok(request, "Fait / Done")
+
+
+def status_values(session: Session, row: FolderState, deleted_octets: int) -> dict[StatusItem, int]:
+    """All that STATUS can tell of a folder."""
+    return {
         StatusItem.MESSAGES: row.messages,
         # Messages that arrived since the last SELECT; where some of them are gone again, it may be fewer.
         StatusItem.RECENT: min(row.messages, row.uid_next - row.recent_uid),
@@ -114,6 +72,7 @@ async def status(session: Session, request: Request) -> Status:
         StatusItem.UIDVALIDITY: row.uid_validity,
         StatusItem.UNSEEN: row.unseen,
         StatusItem.HIGHESTMODSEQ: row.modseq,
+        StatusItem.SIZE: row.octets,
+        StatusItem.DELETED_STORAGE: deleted_octets,
+        StatusItem.APPENDLIMIT: session.house.settings.smtp.max_message_size,
     }
-    session.say(StatusData(command.mailbox, tuple((item, values[item]) for item in command.items)))
-    return ok(request, "Fait / Done")

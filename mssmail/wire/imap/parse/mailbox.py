@@ -6,7 +6,7 @@ from typing import TypeVar
 from mssmail.base.folder import SpecialUse
 from mssmail.wire.imap import commands
 from mssmail.wire.imap.fault import Fault, ProtocolError
-from mssmail.wire.imap.grammar import Cursor, date_time, flag_list, keyword, list_mailbox, mailbox, syntax
+from mssmail.wire.imap.grammar import Cursor, astring, date_time, flag_list, keyword, mailbox, syntax, text
 from mssmail.wire.imap.values import FlagList, StatusItem
 
 MAX_USES = 16
@@ -95,28 +95,16 @@ def rename(cursor: Cursor) -> commands.Rename:
     return commands.Rename(source, mailbox(cursor))
 
 
-def listing(cursor: Cursor) -> commands.List:
-    """list = "LIST" SP mailbox SP list-mailbox"""
-    return commands.List(*_reference_and_pattern(cursor))
-
-
-def lsub(cursor: Cursor) -> commands.Lsub:
-    """lsub = "LSUB" SP mailbox SP list-mailbox"""
-    return commands.Lsub(*_reference_and_pattern(cursor))
-
-
-def _reference_and_pattern(cursor: Cursor) -> tuple[str, str]:
-    cursor.space()
-    reference = mailbox(cursor)
-    cursor.space()
-    return reference, list_mailbox(cursor)
-
-
 def status(cursor: Cursor) -> commands.Status:
     """status = "STATUS" SP mailbox SP "(" status-att *(SP status-att) ")" """
     cursor.space()
     name = mailbox(cursor)
     cursor.space()
+    return commands.Status(name, status_items(cursor))
+
+
+def status_items(cursor: Cursor) -> tuple[StatusItem, ...]:
+    """ "(" status-att *(SP status-att) ")" ; each once, as first named"""
     cursor.expect(b"(")
     items: dict[StatusItem, None] = {}
     while True:
@@ -125,9 +113,14 @@ def status(cursor: Cursor) -> commands.Status:
             raise syntax("unknown item of STATUS")
         items[item] = None
         if not cursor.skip(b" "):
-            break
-    cursor.expect(b")")
-    return commands.Status(name, tuple(items))
+            cursor.expect(b")")
+            return tuple(items)
+
+
+def get_quota(cursor: Cursor) -> commands.GetQuota:
+    """getquota = "GETQUOTA" SP quota-root-name ; RFC 9208 §7, quota-root-name = astring"""
+    cursor.space()
+    return commands.GetQuota(text(astring(cursor)))
 
 
 def append(cursor: Cursor) -> commands.Append:
