@@ -4,7 +4,9 @@ A backup of the mail never contains it, and it keeps no history: what is destroy
 that a commit is on disk before it returns and deleted octets are overwritten. Callers may block.
 """
 
+import contextlib
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, unique
 
@@ -12,8 +14,10 @@ from sqlalchemy import Column, Engine, Integer, LargeBinary, MetaData, String, T
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
 
 from mssmail.base.clock import Clock
+from mssmail.base.refusal import Reason, Refusal
 from mssmail.crypto.format import KEY_OCTETS, VERSION, key_context
 from mssmail.crypto.kms.interface import KeyProvider, KeyProviderError
 
@@ -63,8 +67,22 @@ class KeyState:
     destroyed_at: int | None
 
 
+@contextlib.contextmanager
+def _answering() -> Iterator[None]:
+    """Turn a database that can't answer into a Refusal: full, or away."""
+    try:
+        yield
+    except DBAPIError as error:
+        code = getattr(error.orig, "sqlite_errorname", type(error.orig).__name__)
+        reason = Reason.STORAGE_FULL if code == "SQLITE_FULL" else Reason.UNAVAILABLE
+        raise Refusal(reason, f"key store: {code}") from error
+
+
 class KeyStore:
-    """Keys at rest. Nothing is cached here: `KeyRing` does that, and knows what must not be."""
+    """Keys at rest. Nothing is cached here: `KeyRing` does that, and knows what must not be.
+
+    Every method raises Refusal(STORAGE_FULL, UNAVAILABLE) where the database can't answer.
+    """
 
     def __init__(self, engine: Engine, provider: KeyProvider, clock: Clock) -> None:
         self._engine = engine
@@ -78,7 +96,7 @@ class KeyStore:
         """
         _metadata.create_all(self._engine)
         mine = bytes([VERSION]) + self._provider.fingerprint()
-        with self._engine.begin() as connection:
+        with _answering(), self._engine.begin() as connection:
             self._insert(connection, _notes, {"name": "root", "value": mine})
             stored = connection.execute(select(_notes.c.value).where(_notes.c.name == "root")).scalar_one()
         if stored != mine:
@@ -94,7 +112,7 @@ class KeyStore:
 
     def find(self, kind: KeyKind, number: int) -> bytes | None:
         """The key, or None where there never was one. Raises KeyDestroyed, KeyProviderError."""
-        with self._engine.connect() as connection:
+        with _answering(), self._engine.connect() as connection:
             row = connection.execute(
                 select(_keys.c.wrapped).where(_keys.c.kind == kind.value, _keys.c.number == number)
             ).one_or_none()
@@ -126,13 +144,13 @@ class KeyStore:
             for number in numbers
         ]
         if rows:
-            with self._engine.begin() as connection:
+            with _answering(), self._engine.begin() as connection:
                 self._insert(connection, _keys, *rows)
 
     def destroy(self, kind: KeyKind, number: int) -> None:
         """Overwrite the key. A number that never had a key is marked too, so that none is made later."""
         now = int(self._clock.now())
-        with self._engine.begin() as connection:
+        with _answering(), self._engine.begin() as connection:
             gone: dict[str, object] = {"kind": kind.value, "number": number, "created_at": now, "destroyed_at": now}
             if not self._insert(connection, _keys, gone):
                 connection.execute(
@@ -143,7 +161,7 @@ class KeyStore:
 
     def live(self, kind: KeyKind, *, before: int) -> list[int]:
         """Numbers below `before` whose key still exists, ascending."""
-        with self._engine.connect() as connection:
+        with _answering(), self._engine.connect() as connection:
             rows = connection.execute(
                 select(_keys.c.number)
                 .where(_keys.c.kind == kind.value, _keys.c.number < before, _keys.c.destroyed_at.is_(None))
@@ -152,7 +170,7 @@ class KeyStore:
             return [row.number for row in rows]
 
     def state(self, kind: KeyKind, number: int) -> KeyState | None:
-        with self._engine.connect() as connection:
+        with _answering(), self._engine.connect() as connection:
             row = connection.execute(
                 select(_keys.c.created_at, _keys.c.destroyed_at).where(
                     _keys.c.kind == kind.value, _keys.c.number == number
@@ -162,11 +180,11 @@ class KeyStore:
 
     def note(self, name: str) -> bytes | None:
         """A small value kept apart from the mail's database, such as the trail's last checkpoint."""
-        with self._engine.connect() as connection:
+        with _answering(), self._engine.connect() as connection:
             return connection.execute(select(_notes.c.value).where(_notes.c.name == name)).scalar_one_or_none()
 
     def put_note(self, name: str, value: bytes) -> None:
-        with self._engine.begin() as connection:
+        with _answering(), self._engine.begin() as connection:
             if not self._insert(connection, _notes, {"name": name, "value": value}):
                 connection.execute(update(_notes).where(_notes.c.name == name).values(value=value))
 

@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from mssmail.base.ids import AccountId, BodyId, Period
+from mssmail.base.refusal import Reason, Refusal
 from mssmail.crypto.body import BodySealer, new_key, seal_record
+from mssmail.crypto.keystore import KeyDestroyed
+from mssmail.crypto.kms.interface import KeyProviderError
 from mssmail.flow.house import House
 from mssmail.metrics.registry import counter
 from mssmail.mime import record as records
@@ -133,6 +136,9 @@ async def wrap_for(house: House, kept: Kept, account: AccountId, term_s: int | N
     period = period_of(arrived_at, retention.default if term_s is None else term_s, retention.period)
 
     def work() -> Wrap:
-        return Wrap(account, period, house.keys.wrap(account, kept.body, period, kept.key))
+        try:
+            return Wrap(account, period, house.keys.wrap(account, kept.body, period, kept.key))
+        except (KeyDestroyed, KeyProviderError) as error:
+            raise Refusal(Reason.UNAVAILABLE, f"account {account}, period {period}: {type(error).__name__}") from error
 
     return work() if house.keys.ready(account, period) else await off_loop(house, work)

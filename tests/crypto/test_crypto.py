@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from mssmail.base.clock import FakeClock
 from mssmail.base.ids import AccountId, BodyId, Period
+from mssmail.base.refusal import Reason, Refusal
 from mssmail.crypto.body import BodyOpener, BodySealer, chunks_of, new_key, open_record, seal_record
 from mssmail.crypto.envelope import Unsealable
 from mssmail.crypto.format import CHUNK_OCTETS
@@ -162,3 +163,12 @@ def test_names_are_found_by_digest_and_open_in_their_account_alone(store: KeySto
     store.destroy(KeyKind.ACCOUNT, 1)
     with pytest.raises(KeyDestroyed):
         ring.open_name(one, sealed_name, b"aad")
+
+
+def test_a_key_store_that_cannot_write_is_a_refusal(store: KeyStore, tmp_path: Path) -> None:
+    """A database that is away is told as UNAVAILABLE, not as a failure of ours."""
+    (tmp_path / "keys.db").unlink()
+    (tmp_path / "keys.db").mkdir()
+    with pytest.raises(Refusal) as refused:
+        store.obtain(KeyKind.PERIOD, 1)
+    assert refused.value.reason is Reason.UNAVAILABLE
