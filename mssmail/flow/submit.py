@@ -65,6 +65,11 @@ class Submission:
         if self._refusal is None:
             self._refusal = Refusal(reason, detail)
 
+    @property
+    def is_refused(self) -> bool:
+        """Whether `finish` will refuse the message, whatever else comes."""
+        return self._refusal is not None
+
     async def write(self, data: bytes) -> None:
         """Take octets of the message, dot-stuffing undone, in any pieces. Never raises a Refusal."""
         self._size += len(data)

@@ -1,6 +1,6 @@
 """A connection of the SMTP side: how it begins, reads, writes, waits and ends. Knows no command and no reply's meaning.
 
-It is aiosmtpd 1.4.6's protocol class, kept for its stream; each override names the defect it mends.
+It is aiosmtpd 1.4.6's protocol class, kept for its writing end; each override names the defect it mends.
 
 Invariants:
 - One task a connection, which nobody cancels: a client that leaves cuts no commit short. It ends because reading or
@@ -8,7 +8,7 @@ Invariants:
 - Replies wait in `_out` until the client's turn comes, so that a pipelined group costs one write (RFC 2920 §3.2).
 - `_waiting` is true only while we wait for the peer; only then does the clock run against it, and only then may another
   part of the program hang up.
-- Memory: a line of `MAX_AUTH_OCTETS` and what StreamReader holds (128 KiB and one read), whatever the peer sends.
+- Memory: `HIGH_OCTETS` and one read of the transport, whatever the peer sends.
 """
 
 import asyncio
@@ -33,7 +33,8 @@ MAX_AUTH_OCTETS: Final = MAX_LINE_OCTETS + 64
 """`AUTH`, the mechanism and CRLF around an initial response (RFC 4954 §4): the longest line there is."""
 MAX_SKIPPED_OCTETS: Final = 1 << 20
 """How much of one endless line is read before the connection is closed."""
-READ_OCTETS: Final = 256 * 1024
+HIGH_OCTETS: Final = 128 * 1024
+"""With more than this unread, the peer isn't listened to until we wait for it again."""
 LINGER_S: Final = 5.0
 """How long a closed connection may take to read our last words."""
 
@@ -51,9 +52,6 @@ class Gone(Exception):
 class Connection(SMTP):
     """One client of a listener; `Session` obeys its lines."""
 
-    line_length_limit = 64 * 1024
-    """Mends: 1001 octets as the stream's limit, by which long lines and AUTH responses failed and reads were tiny."""
-
     def __init__(self, server: "SubmissionServer") -> None:
         """Mends: socket.getfqdn() for each connection; limits of commands shared by all of them (ours are constants);
         `auth_require_tls`, which refuses AUTH on an implicitly encrypted connection.
@@ -67,10 +65,13 @@ class Connection(SMTP):
         self.task: asyncio.Task[None] | None = None
         self._tls = server.role.implicit_tls
         self._buffer = bytearray()
+        """What the peer sent and nobody took yet."""
+        self._waiter: asyncio.Future[None] | None = None
+        self._held_back = self._at_end = self._clogged = False
         self._out: list[bytes] = []
         self._waiting = self._closing = self._handshaking = False
         self._receiving = False
-        """Whether a message is under way, from the 354 to its answer."""
+        """Whether a message is under way, from the 354 or the first chunk to its answer."""
         self._fresh = False
         """Whether octets have come since our last words left."""
         self._parting: bytes | None = None
@@ -85,7 +86,7 @@ class Connection(SMTP):
         """Carry out a command; None for one that was too long. Raises Gone."""
         raise NotImplementedError
 
-    def _leave(self) -> None:
+    async def _leave(self) -> None:
         """Let go of what a session holds."""
 
     async def _handle_client(self) -> None:
@@ -97,7 +98,7 @@ class Connection(SMTP):
         try:
             while not self._closing:
                 await self._obey(await self._line())
-                if self._parting is not None:
+                if self._parting is not None and not self._receiving:
                     self._hang_up(self._parting)
         except Gone:
             pass
@@ -105,7 +106,7 @@ class Connection(SMTP):
             failure(_log, "smtp session failed", error)
         finally:
             self._acks.lost()
-            self._leave()
+            await self._leave()
             if not self._closing:
                 self._writer.close()
 
@@ -124,13 +125,38 @@ class Connection(SMTP):
         self.task = self.loop.create_task(self._handle_client())
 
     def data_received(self, data: bytes) -> None:
+        """Mends: a StreamReader between the transport and us, whose copies and limit of 1001 octets we don't need."""
         self._fresh = True
-        if not self._closing:
-            super().data_received(data)
+        if self._closing:
+            return
+        self._buffer += data
+        if len(self._buffer) > HIGH_OCTETS and not self._held_back:
+            self._held_back = True
+            self._writer.transport.pause_reading()  # type: ignore[attr-defined]
+        self._wake()
+
+    def _wake(self) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def _end_input(self) -> None:
+        """The peer says no more, or isn't heard any more."""
+        self._at_end = True
+        self._wake()
 
     def eof_received(self) -> bool | None:
         """Mends: a half-closed connection cancelled the task, in the midst of a commit too."""
+        self._end_input()
         return None if self._closing else super(SMTP, self).eof_received()
+
+    def pause_writing(self) -> None:
+        self._clogged = True
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        self._clogged = False
+        super().resume_writing()
 
     def connection_lost(self, error: Exception | None) -> None:
         """Mends: a lost connection cancelled the task, in the midst of a commit too."""
@@ -138,6 +164,7 @@ class Connection(SMTP):
         if self._timer is not None:
             self._timer.cancel()
         self._server.left(self)
+        self._end_input()
         super(SMTP, self).connection_lost(error)
         self.transport = None
 
@@ -167,7 +194,7 @@ class Connection(SMTP):
         self._out.clear()
         self._writer.close()
         self._timer = self.loop.call_later(LINGER_S, transport.abort)
-        self._reader.feed_eof()
+        self._end_input()
 
     def end(self, reason: Reason) -> None:
         """Close because the right to be in has ended: at once, or when our own work in hand is done.
@@ -199,12 +226,13 @@ class Connection(SMTP):
         """Mends: encoding, logging, a write and a drain for each line, a quarter of a small message's cost."""
         self._say((status.encode() if isinstance(status, str) else status) + b"\r\n")
 
-    async def _read(self) -> bytes:
-        """Send what waits, then return what the peer sends next. Raises Gone."""
+    async def _more(self) -> None:
+        """Send what waits, then wait until the peer has sent more into `_buffer`. Raises Gone."""
         if self._parting is not None and (self._ended is not None or not self._receiving):
             self._hang_up(self._parting)
         if self._closing:
             raise Gone
+        had = len(self._buffer)
         self._deadline = min(self.loop.time() + self._settings.timeout, self._at_latest)
         self._waiting = True
         try:
@@ -212,17 +240,33 @@ class Connection(SMTP):
                 self._fresh = False
                 self._writer.write(b"".join(self._out) if len(self._out) > 1 else self._out[0])
                 self._out.clear()
-                await self._writer.drain()
-            octets = await self._reader.read(READ_OCTETS)
+                if self._clogged:
+                    await self._writer.drain()
+            if self._held_back:
+                self._held_back = False
+                self._writer.transport.resume_reading()  # type: ignore[attr-defined]
+            while len(self._buffer) == had and not self._at_end:
+                self._waiter = self.loop.create_future()
+                await self._waiter
         except OSError:
             raise Gone from None
         finally:
             self._waiting = False
-        if not octets:
+        if len(self._buffer) == had:
             raise Gone
         if self._fresh:
             # What came after our last words left tells that they were read; what lay here before tells nothing.
             self._acks.read()
+
+    def _take(self, most: int | None = None) -> bytes:
+        """What is there, at most so many octets."""
+        buffer = self._buffer
+        if most is None or most >= len(buffer):
+            octets = bytes(buffer)
+            buffer.clear()
+        else:
+            octets = bytes(memoryview(buffer)[:most])
+            del buffer[:most]
         return octets
 
     async def _line(self) -> bytes | None:
@@ -238,7 +282,7 @@ class Connection(SMTP):
                 if skipped > MAX_SKIPPED_OCTETS:
                     self._hang_up(replies.TOO_LONG)
             start = len(buffer)
-            buffer += await self._read()
+            await self._more()
         line = bytes(buffer[: end + 1])
         del buffer[: end + 1]
         return None if skipped or len(line) > MAX_AUTH_OCTETS else line
@@ -250,9 +294,10 @@ class Connection(SMTP):
         came in clear behind the command is dropped: it may not be the client's (RFC 3207 §5, CVE-2011-0411).
         """
         # From here on nothing more is read in clear; what was read is thrown away, as aiosmtpd does.
-        self._writer.transport.pause_reading()  # type: ignore[attr-defined]
+        if not self._held_back:
+            self._writer.transport.pause_reading()  # type: ignore[attr-defined]
+        self._held_back = False
         self._buffer.clear()
-        self._reader._buffer.clear()  # type: ignore[attr-defined]
         self._writer.write(b"".join(self._out) + replies.START_TLS)
         self._out.clear()
         self._deadline, self._handshaking, self._waiting = self.loop.time() + HANDSHAKE_TIMEOUT_S, True, True

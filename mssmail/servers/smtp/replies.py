@@ -215,6 +215,7 @@ BAD_RCPT: Final = b"501 5.5.4 Syntax: RCPT TO:<address> [parameters]\r\n"
 BAD_PARAMETER: Final = b"501 5.5.4 Bad, repeated or misplaced value of a parameter\r\n"
 UNKNOWN_PARAMETER: Final = b"555 5.5.4 Parameter not recognized or not implemented\r\n"
 UNKNOWN_MECHANISM: Final = b"504 5.5.4 Mechanism not on offer\r\n"
+BAD_BDAT: Final = b"501 5.5.4 Syntax: BDAT size [LAST]; closing, for what follows may be a message\r\n"
 BAD_SENDER: Final = b"553 5.1.7 Adresse d'expediteur mal formee / Malformed sender address\r\n"
 BAD_RECIPIENT: Final = b"553 5.1.3 Adresse de destinataire mal formee / Malformed recipient address\r\n"
 NULL_SENDER: Final = _told(
@@ -240,6 +241,7 @@ SIGN_IN_FIRST: Final = _told(
 SIGNED_IN_ALREADY: Final = b"503 5.5.1 Already authenticated\r\n"
 NOT_WITHIN_MAIL: Final = b"503 5.5.1 Not during a mail transaction\r\n"
 MAIL_FIRST: Final = b"503 5.5.1 Send MAIL first\r\n"
+RSET_FIRST: Final = b"503 5.5.1 This transaction goes on with BDAT or ends with RSET\r\n"
 RCPT_FIRST: Final = b"503 5.5.1 Send RCPT first\r\n"
 NO_RECIPIENT: Final = b"554 5.5.1 Aucun destinataire accepte / No valid recipients\r\n"
 
@@ -261,6 +263,11 @@ TOO_MANY_CONNECTIONS: Final = _told(
 )
 TIMEOUT: Final = b"421 4.4.2 Timeout, closing\r\n"
 STOPPING: Final = b"421 4.3.2 Service arrete, reessayez / Service shutting down, try again\r\n"
+
+
+def chunk_taken(octets: int) -> bytes:
+    """The 250 after a chunk that isn't the last (RFC 3030 §4.2)."""
+    return f"250 2.0.0 {octets} octets received\r\n".encode("ascii")
 
 
 def accepted(queue_id: str) -> bytes:

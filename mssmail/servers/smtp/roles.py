@@ -32,6 +32,9 @@ def announcement(settings: Settings, *, tls: bool, certificate: bool) -> bytes:
         "8BITMIME",
         "SMTPUTF8",
         "DSN",
+        "CHUNKING",
+        # RFC 9422 §4.2. No MAILMAX: a session may hold as many messages as it likes, an hour's limit is the account's.
+        f"LIMITS RCPTMAX={settings.smtp.max_recipients}",
         "AUTH " + " ".join(offered(certificate=certificate)) if tls else "STARTTLS",
         "ENHANCEDSTATUSCODES",
     ]

@@ -1,23 +1,22 @@
 """The commands of the SMTP side: which may come when, and what each asks of flow (RFC 5321, RFC 6409, RFC 4954).
 
 aiosmtpd 1.4.6's handlers are replaced one by one, each under its own name with the defect it mends; how a connection
-lives is in `connection`. It knows commands and replies; who may do what is asked of flow. No text of a message, an
-exception or a peer gets into a log or a reply.
+lives is in `connection`, how a message comes in is in `intake`. It knows commands and replies; who may do what is
+asked of flow. No text of a message, an exception or a peer gets into a log or a reply.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
+from mssmail.base.address import Address
 from mssmail.base.principal import Principal, Recipient
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.flow.sessions import Session as Entered
-from mssmail.flow.submit import Submission
 from mssmail.metrics.logs import failure, get_logger
-from mssmail.metrics.registry import counter
 from mssmail.servers.smtp import replies
-from mssmail.servers.smtp.connection import Connection, Gone
-from mssmail.servers.smtp.data import Decoder
+from mssmail.servers.smtp.connection import Gone
 from mssmail.servers.smtp.envelope import BadCommand, Mail, Rcpt, parse_mail, parse_rcpt
+from mssmail.servers.smtp.intake import Intake
 from mssmail.wire.sasl.exchange import Certificate, Challenge, Credentials, Failed, Failure, Password
 from mssmail.wire.sasl.registry import begin
 
@@ -29,26 +28,19 @@ MAX_COMMAND_OCTETS: Final = 2048
 507 at most; 2048 holds them all."""
 MAX_FAILED_SIGN_INS: Final = 3
 """On one connection; the account's and address's own counters are flow's."""
-MAX_FAULTS: Final = 20
-"""Commands that couldn't be read or came out of order, on one connection."""
-MIN_OCTETS_PER_S: Final = 1024
-"""Slower than this on average, beyond one `smtp.timeout`, a message isn't waited for: a twentieth of a bad line."""
+MAX_RECIPIENTS_AT_ONCE: Final = 100
+"""Pipelined recipients that are looked up together; what one read of the store may take."""
 
-Detail = str | int | float | bool | list[str] | list[int] | list[list[int]] | None
-"""What the trail takes."""
-
-_refusals = counter("mssmail_smtp_refusals_total", "Refusals told to SMTP clients.", labels=("reason",))
 _log = get_logger("servers.smtp")
 
 
-class Session(Connection):
+class Session(Intake):
     """One client of a submission port."""
 
     def __init__(self, server: "SubmissionServer") -> None:
         super().__init__(server)
         self._entered: Entered | None = None
-        self._principal: Principal | None = None
-        self._failed_sign_ins = self._faults = 0
+        self._failed_sign_ins = 0
         self._forget_client()
 
     def _forget_client(self) -> None:
@@ -56,37 +48,33 @@ class Session(Connection):
         self._greeted = self._extended = False
         self._set_rset_state()
 
-    def _set_rset_state(self) -> None:
-        """Forget the mail transaction. Mends: an Envelope that holds whole messages."""
-        self._mail: Mail | None = None
-        self._recipients: dict[str, Recipient] = {}
-        self._dsn: list[str] = []
-        self._tried = False
-
-    def _leave(self) -> None:
-        if self._entered is not None:
-            self._entered.leave()
+    async def _leave(self) -> None:
+        try:
+            await self._reset()
+        finally:
+            if self._entered is not None:
+                self._entered.leave()
 
     async def _obey(self, line: bytes | None) -> None:
         """Mends: bare LF taken for a line's end; refusals without enhanced codes; unknown commands sent back."""
         if line is None:
             return self._fault(replies.TOO_LONG)
         verb, _, argument = line[:-2].partition(b" ")
-        if not line.endswith(b"\r\n") or b"\r" in argument or b"\0" in argument:
-            return self._fault(replies.BAD_LINE)
         command = _COMMANDS.get(verb.upper())
+        if not line.endswith(b"\r\n") or b"\r" in argument or b"\0" in argument:
+            return self._unread(command, replies.BAD_LINE)
         if command is None:
             return self._fault(replies.UNKNOWN)
         if len(line) > MAX_COMMAND_OCTETS and command is not Session.smtp_AUTH:
-            return self._fault(replies.TOO_LONG)
-        if not self._tls and command not in _BEFORE_TLS:
+            return self._unread(command, replies.TOO_LONG)
+        if not self._tls and command not in _BEFORE_TLS and command is not Session.smtp_BDAT:
             return self._fault(replies.TLS_FOR_AUTH if command is Session.smtp_AUTH else replies.TLS_FIRST)
         try:
             await command(self, argument.strip(b" ").decode())
         except BadCommand as bad:
             self._fault(bad.reply)
         except UnicodeDecodeError:
-            self._fault(replies.BAD_LINE)
+            self._unread(command, replies.BAD_LINE)
         except Refusal as refusal:
             self._refuse(refusal.reason)
         except Gone:
@@ -96,29 +84,22 @@ class Session(Connection):
             self._say(replies.OWN_FAULT)
         return None
 
-    def _refuse(self, reason: Reason) -> None:
-        _refusals.labels(reason.value).inc()
-        self._say(replies.REASONS[reason])
-
-    def _fault(self, reply: bytes) -> None:
-        """Answer a command that breaks the protocol, and have enough of a client that goes on so."""
-        self._say(reply)
-        self._faults += 1
-        if self._faults >= MAX_FAULTS:
-            self._hang_up(replies.TOO_MANY_FAULTS)
+    def _unread(self, command: "Command | None", reply: bytes) -> None:
+        """A line that can't be obeyed as it stands; behind BDAT a message may follow that mustn't be obeyed either."""
+        return self._hang_up(replies.BAD_BDAT) if command is Session.smtp_BDAT else self._fault(reply)
 
     async def smtp_HELO(self, hostname: str) -> None:
-        self._greet(hostname, f"250 {self.hostname}\r\n".encode(), extended=False)
+        await self._greet(hostname, f"250 {self.hostname}\r\n".encode(), extended=False)
 
     async def smtp_EHLO(self, hostname: str) -> None:
         """Mends: keywords missing, AUTH announced by what methods exist, MAIL's limit raised at each EHLO."""
-        self._greet(hostname, self._server.announced(self._tls, self.door.certificate), extended=True)
+        await self._greet(hostname, self._server.announced(self._tls, self.door.certificate), extended=True)
 
-    def _greet(self, hostname: str, reply: bytes, *, extended: bool) -> None:
+    async def _greet(self, hostname: str, reply: bytes, *, extended: bool) -> None:
         """The name isn't kept: `Received` never shows the author's program (DEMO-CONTRACT)."""
         if not hostname or not hostname.isprintable():
             return self._fault(replies.BAD_ARGUMENTS)
-        self._set_rset_state()
+        await self._reset()
         self._greeted, self._extended = True, extended
         self._say(reply)
         return None
@@ -203,20 +184,80 @@ class Session(Connection):
         self._mail = mail
         return self._say(replies.SENDER_OK)
 
-    async def smtp_RCPT(self, arg: str | None) -> None:
-        """Mends: as smtp_MAIL; no limit on recipients."""
+    async def smtp_RCPT(self, arg: str) -> None:
+        """Mends: as smtp_MAIL; no limit on recipients. Those that came in one go are looked up in one go."""
         mail, principal = self._mail, self._principal
-        if mail is None or principal is None:
+        if mail is None or principal is None or self._chunked:
             return self._fault(self._missing())
         self._tried = True
-        rcpt = parse_rcpt(
-            arg or "", extended=self._extended, utf8=mail.utf8, domain=self._server.house.settings.server.domains[0]
-        )
+        read = [self._read_rcpt(each, mail) for each in (arg, *self._more_recipients())]
+        wanted = [each.recipient for each in read if isinstance(each, Rcpt)]
+        decided = await self._decide(principal, wanted, mail.size_octets)
+        for each in read:
+            if self._closing:
+                break
+            if isinstance(each, BadCommand):
+                self._fault(each.reply)
+            else:
+                self._answer_rcpt(each, decided[each.recipient.key])
+        return None
+
+    def _more_recipients(self) -> Iterator[str]:
+        """Take the RCPT commands out of the buffer that follow at once; what isn't plainly one is left."""
+        buffer = self._buffer
+        for _ in range(MAX_RECIPIENTS_AT_ONCE):
+            end = buffer.find(b"\r\n", 5, MAX_COMMAND_OCTETS)
+            if end < 0 or buffer[:5].upper() != b"RCPT ":
+                break
+            argument = bytes(buffer[5:end])
+            if b"\n" in argument or b"\r" in argument or b"\0" in argument:
+                break
+            try:
+                text = argument.strip(b" ").decode()
+            except UnicodeDecodeError:
+                break
+            del buffer[: end + 2]
+            yield text
+
+    def _read_rcpt(self, argument: str, mail: Mail) -> Rcpt | BadCommand:
+        domain = self._server.house.settings.server.domains[0]
+        try:
+            return parse_rcpt(argument, extended=self._extended, utf8=mail.utf8, domain=domain)
+        except BadCommand as bad:
+            return bad
+
+    async def _decide(
+        self, principal: Principal, wanted: list[Address], size_octets: int
+    ) -> dict[str, Recipient | Refusal]:
+        """What the gate says of each, by key; it isn't asked for who is in already, nor for more than there may be."""
+        decided: dict[str, Recipient | Refusal] = dict(self._recipients)
+        room = self._settings.max_recipients - len(decided)
+        asked: dict[str, Address] = {}
+        for address in wanted:
+            key = address.key
+            if key in decided or key in asked:
+                continue
+            if len(asked) < room:
+                asked[key] = address
+            else:
+                decided[key] = Refusal(Reason.TOO_MANY_RECIPIENTS, f"over {self._settings.max_recipients}")
+        if asked:
+            try:
+                answers = await self._server.gate.recipients(principal, list(asked.values()), size_octets)
+            except Refusal as refusal:
+                answers = [refusal] * len(asked)
+            except Exception as error:  # noqa: BLE001 - ours; each of the commands has its answer
+                failure(_log, "smtp command failed", error, command="RCPT")
+                answers = [Refusal(Reason.UNAVAILABLE)] * len(asked)
+            decided.update(zip(asked, answers, strict=True))
+        return decided
+
+    def _answer_rcpt(self, rcpt: Rcpt, decided: Recipient | Refusal) -> None:
+        if isinstance(decided, Refusal):
+            return self._refuse(decided.reason)
         key = rcpt.recipient.key
         if key not in self._recipients:
-            if len(self._recipients) >= self._settings.max_recipients:
-                raise Refusal(Reason.TOO_MANY_RECIPIENTS, f"over {self._settings.max_recipients}")
-            self._recipients[key] = await self._server.gate.recipient(principal, rcpt.recipient, mail.size_octets)
+            self._recipients[key] = decided
             self._keep_dsn(rcpt)
         return self._say(replies.RECIPIENT_OK)
 
@@ -224,84 +265,8 @@ class Session(Connection):
         if rcpt.notify or rcpt.orcpt:
             self._dsn.append(f"{rcpt.recipient} NOTIFY={rcpt.notify} ORCPT={rcpt.orcpt}")
 
-    def _missing(self) -> bytes:
-        """What must come before a recipient or a message can."""
-        if not self._greeted:
-            return replies.GREET_FIRST
-        return replies.SIGN_IN_FIRST if self._principal is None else replies.MAIL_FIRST
-
-    async def smtp_DATA(self, arg: str) -> None:
-        """Take a message. Mends: a list of its lines in memory and a loop over them, 96 % of a large message's cost;
-        bare CR and LF kept; the size looked at in lines; nothing that ends a slow sender.
-        """
-        mail, principal = self._mail, self._principal
-        if mail is None or principal is None:
-            return self._fault(self._missing())
-        if arg:
-            return self._fault(replies.BAD_ARGUMENTS)
-        if not self._recipients:
-            return self._say(replies.NO_RECIPIENT) if self._tried else self._fault(replies.RCPT_FIRST)
-        assert mail.sender is not None
-        self._server.rate.check(principal, uncapped=self.uncapped)
-        recipients = list({recipient.account: recipient for recipient in self._recipients.values()}.values())
-        submission = Submission(
-            self._server.house, self._server.gate, principal, mail.sender, recipients, _details(mail, self._dsn)
-        )
-        self._say(replies.START_DATA)
-        self._receiving = True
-        try:
-            await self._receive(submission)
-            self._say(replies.accepted(await submission.finish()))
-            self._acks.sent(submission.replay_digest)
-        except Refusal:
-            raise  # finish let go of it
-        except BaseException:
-            await submission.abort()
-            raise
-        finally:
-            self._receiving = False
-            self._at_latest = float("inf")
-            self._set_rset_state()
-        return None
-
-    async def _receive(self, submission: Submission) -> None:
-        """Read to the message's end, whatever becomes of it. Raises Gone, and what went wrong of ours, at the end."""
-        decoder, wrong = Decoder(), None
-        most = 2 * self._settings.max_message_size
-        started = self.loop.time() + self._settings.timeout
-        chunk = bytes(self._buffer)
-        self._buffer.clear()
-        while True:
-            try:
-                if wrong is None:
-                    await submission.write(decoder.feed(chunk))
-                    self._judge(decoder, submission)
-                else:
-                    decoder.feed(chunk)
-            except Exception as error:  # noqa: BLE001 - ours; raised once the message is over
-                wrong = error
-            if decoder.rest is not None:
-                break
-            self._at_latest = started + decoder.octets / MIN_OCTETS_PER_S
-            if decoder.octets > most:
-                # Far over the limit: refused without its end, so that nothing behind it can be read either.
-                self._parting = self._parting or replies.TOO_MUCH
-                break
-            chunk = await self._read()
-        self._buffer += decoder.rest or b""
-        if wrong is not None:
-            raise wrong
-        if self._ended is not None:
-            submission.refuse(self._ended, "the session ended while the message came")
-
-    def _judge(self, decoder: Decoder, submission: Submission) -> None:
-        if decoder.bare_newline:
-            submission.refuse(Reason.BARE_NEWLINE)
-        elif decoder.line_too_long:
-            submission.refuse(Reason.LINE_TOO_LONG)
-
     async def smtp_RSET(self, arg: str) -> None:
-        self._set_rset_state()
+        await self._reset()
         self._say(replies.OK)
 
     async def smtp_NOOP(self, arg: str) -> None:
@@ -322,19 +287,6 @@ class Session(Connection):
         self._say(replies.NOT_HERE)
 
 
-def _details(mail: Mail, dsn: list[str]) -> dict[str, Detail]:
-    """What of the envelope is kept beside sender and recipients."""
-    details: dict[str, Detail] = {}
-    if mail.utf8:
-        details["utf8"] = True
-    if dsn:
-        details["dsn"] = dsn
-    for name, value in (("body", mail.body), ("ret", mail.ret), ("envid", mail.envid)):
-        if value:
-            details[name] = value
-    return details
-
-
 Command = Callable[[Session, str], Awaitable[None]]
 
 _COMMANDS: Final[dict[bytes, Command]] = {
@@ -345,7 +297,7 @@ _COMMANDS: Final[dict[bytes, Command]] = {
     b"MAIL": Session.smtp_MAIL,
     b"RCPT": Session.smtp_RCPT,
     b"DATA": Session.smtp_DATA,
-    b"BDAT": Session.smtp_EXPN,
+    b"BDAT": Session.smtp_BDAT,
     b"RSET": Session.smtp_RSET,
     b"NOOP": Session.smtp_NOOP,
     b"QUIT": Session.smtp_QUIT,

@@ -67,17 +67,22 @@ class FakeGate(Gate):
         self.people = {person.address.key: person for person in people}
         self.asked: list[tuple[str, int]] = []
 
-    async def recipient(self, principal: Principal, address: Address, size_octets: int | None = None) -> Recipient:
+    async def recipients(
+        self, principal: Principal, addresses: Sequence[Address], size_octets: int | None = None
+    ) -> list[Recipient | Refusal]:
+        return [self._decided(address, size_octets) for address in addresses]
+
+    def _decided(self, address: Address, size_octets: int | None) -> Recipient | Refusal:
         self.asked.append((str(address), size_octets or 0))
         if (reason := named(address.local)) is not None:
-            raise Refusal(reason)
+            return Refusal(reason)
         if address.local == "broken":
             raise RuntimeError("text of ours")
         found = self.people.get(address.key)
         if found is None and address.local.startswith("many"):
             found = self.people[f"paul@{DOMAIN}"]
         if found is None:
-            raise Refusal(Reason.NOT_REGISTERED)
+            return Refusal(Reason.NOT_REGISTERED)
         return Recipient(address, found.account)
 
     async def sender(self, principal: Principal, address: Address) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mssmail.servers.smtp.data import MAX_LINE_OCTETS, Decoder
+from mssmail.servers.smtp.data import MAX_LINE_OCTETS, Chunks, Decoder
 
 PIECES = st.sampled_from([b"\r\n", b".", b"\r", b"\n", b"a", b"..", b"\r\n.", b"\r\n..\r\n", b"xyz" * 30])
 CUTS = st.lists(st.integers(0, 400), max_size=12)
@@ -104,3 +104,27 @@ def test_bounded() -> None:
     decoder = Decoder()
     fed = sum(len(decoder.feed(b"\r\n.\r" + b"x" * 100_000)) for _ in range(10))
     assert fed == decoder.octets == 10 * 100_003
+
+
+EVEN = st.builds(
+    lambda head, lines, bare, at, tail: (octets := head + b"".join(lines) + tail)[:at] + bare + octets[at:],
+    st.binary(max_size=5),
+    st.integers(0, 6).flatmap(lambda n: st.lists(st.just(b"x" * n + b"\r\n"), max_size=6)),
+    st.sampled_from([b"", b"\r", b"\n", b"\n\r", b"\r\n", b"ab"]),
+    st.integers(0, 60),
+    st.sampled_from([b"", b"y", b"yyyyyyyy", b"y\r\n", b"\n", b"\r"]),
+)
+"""Lines of one length, as in base64, and what may disturb them."""
+
+
+@given(EVEN, CUTS)
+def test_even_lines(octets: bytes, cuts: list[int]) -> None:
+    """Lines of equal length are judged by their places, with the same outcome."""
+    chunks = Chunks()
+    edges = [0, *sorted(min(cut, len(octets)) for cut in cuts), len(octets)]
+    out = b"".join(chunks.feed(octets[start:end]) for start, end in pairwise(edges))
+    chunks.finish()
+    bare = octets.replace(b"\r\n", b"")
+    assert chunks.bare_newline == (b"\r" in bare or b"\n" in bare)
+    assert octets.startswith(out)
+    assert len(out) >= len(octets) - 1

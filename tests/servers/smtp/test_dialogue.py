@@ -22,6 +22,8 @@ DIALOGUES = {
         S: 250-8BITMIME
         S: 250-SMTPUTF8
         S: 250-DSN
+        S: 250-CHUNKING
+        S: 250-LIMITS RCPTMAX=100
         S: 250-AUTH PLAIN LOGIN
         S: 250 ENHANCEDSTATUSCODES
         C: auth plain $LOGIN
@@ -57,6 +59,8 @@ DIALOGUES = {
         S: 250-8BITMIME
         S: 250-SMTPUTF8
         S: 250-DSN
+        S: 250-CHUNKING
+        S: 250-LIMITS
         S: 250-AUTH
         S: 250 ENH
         C: MAIL FROM:<$ME>
@@ -94,6 +98,106 @@ DIALOGUES = {
         C: QUIT
         S: 221 2.0.0
         """,
+    "chunks": """
+        S: 220
+        C: EHLO me
+        S: 250-localhost
+        S: 250-PIPELINING
+        S: 250-SIZE
+        S: 250-8BITMIME
+        S: 250-SMTPUTF8
+        S: 250-DSN
+        S: 250-CHUNKING
+        S: 250-LIMITS
+        S: 250-AUTH
+        S: 250 ENH
+        C: BDAT 6 LAST
+        C: QUIT
+        S: 530 5.7.0
+        C: AUTH PLAIN $LOGIN
+        S: 235 2.7.0
+        C: BDAT 6
+        C: QUIT
+        S: 503 5.5.1
+        C: MAIL FROM:<$ME>
+        S: 250 2.1.0
+        C: BDAT 6
+        C: QUIT
+        S: 503 5.5.1
+        C: RSET
+        S: 250 2.0.0
+        C: MAIL FROM:<$ME>
+        S: 250 2.1.0
+        C: RCPT TO:<outside-trust@demo.mssante.fr>
+        S: 550 5.7.1
+        C: BDAT 6 LAST
+        C: QUIT
+        S: 554 5.5.1
+        C: MAIL FROM:<$ME>
+        S: 250 2.1.0
+        C: RCPT TO:<$PAUL>
+        S: 250 2.1.5
+        C: BDAT 30
+        C: From: $ME
+        S: 250 2.0.0 30 octets
+        C: RCPT TO:<$PAUL>
+        S: 503 5.5.1
+        C: MAIL FROM:<$ME>
+        S: 503 5.5.1
+        C: DATA
+        S: 503 5.5.1
+        C: bdat 0
+        S: 250 2.0.0 0 octets
+        C: BDAT 15 last
+        C:
+        C: .
+        C: ..
+        C: BDAT
+        S: 250 2.6.0
+        C: BDAT 6 LAST
+        C: QUIT
+        S: 503 5.5.1
+        C: MAIL FROM:<$ME>
+        S: 250 2.1.0
+        C: RCPT TO:<$PAUL>
+        S: 250 2.1.5
+        C: BDAT 28
+        C: From: $PAUL
+        S: 250 2.0.0
+        C: BDAT 2
+        C:
+        S: 553 5.7.1
+        C: BDAT 6
+        C: QUIT
+        S: 503 5.5.1
+        C: DATA
+        S: 503 5.5.1
+        C: RSET
+        S: 250 2.0.0
+        C: MAIL FROM:<$ME>
+        S: 250 2.1.0
+        C: RCPT TO:<$PAUL>
+        S: 250 2.1.5
+        C: BDAT 6
+        C: RSET
+        S: 250 2.0.0
+        C: EHLO me
+        S: 250-localhost
+        S: 250-PIPELINING
+        S: 250-SIZE
+        S: 250-8BITMIME
+        S: 250-SMTPUTF8
+        S: 250-DSN
+        S: 250-CHUNKING
+        S: 250-LIMITS
+        S: 250-AUTH
+        S: 250 ENH
+        C: BDAT 6 LAST
+        C: QUIT
+        S: 503 5.5.1
+        C: BDAT six
+        S: 501 5.5.4
+        """,
     "refusals": """
         S: 220
         C: HELO me
@@ -108,8 +212,9 @@ DIALOGUES = {
         S: 502 5.5.1
         C: HELP
         S: 214 2.0.0
-        C: BDAT 3 LAST
-        S: 502 5.5.1
+        C: BDAT 7 LAST
+        C: QUIT?
+        S: 530 5.7.0
         C: XYZZY
         S: 500 5.5.1
         C:
@@ -130,6 +235,8 @@ DIALOGUES = {
         S: 250-8BITMIME
         S: 250-SMTPUTF8
         S: 250-DSN
+        S: 250-CHUNKING
+        S: 250-LIMITS
         S: 250-AUTH
         S: 250 ENH
         C: AUTH
@@ -196,6 +303,9 @@ async def test_dialogue(harbour: Harbour, name: str, way: str) -> None:
                 client.writer.write(bytes([octet]))
                 await client.writer.drain()
     assert await client.end()
+    if name == "chunks":
+        (kept,) = await harbour.messages()
+        assert kept.endswith(b"\r\n\r\n.\r\n..\r\nBDAT\r\n")
     if name == "one message":
         (kept,) = await harbour.messages()
         assert kept.endswith(b"\r\n\r\n.stuffed\r\n")

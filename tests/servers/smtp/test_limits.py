@@ -9,7 +9,7 @@ import pytest
 
 from mssmail.base.refusal import Reason
 from mssmail.flow.submit import Submission
-from mssmail.servers.smtp import connection, session
+from mssmail.servers.smtp import connection, intake
 from mssmail.servers.smtp.roles import Role
 from mssmail.settings.units import Seconds
 from tests.servers.smtp.harbour import Harbour, b64, plain
@@ -92,8 +92,8 @@ async def test_outage_is_no_failure(harbour: Harbour) -> None:
 async def test_faults(harbour: Harbour) -> None:
     """A client that speaks something else is sent away after a while."""
     client = await harbour.enter()
-    client.send(*["GET / HTTP/1.1"] * (session.MAX_FAULTS + 5))
-    for _ in range(session.MAX_FAULTS):
+    client.send(*["GET / HTTP/1.1"] * (intake.MAX_FAULTS + 5))
+    for _ in range(intake.MAX_FAULTS):
         assert (await client.reply()).startswith("500 5.5.1")
     assert (await client.reply()).startswith("421 4.7.0")
     assert await client.end()
