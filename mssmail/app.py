@@ -31,6 +31,7 @@ from mssmail.flow.gate import Gate
 from mssmail.flow.house import BodyNumbers, House
 from mssmail.flow.login import Login
 from mssmail.flow.purge import Purge, PurgeStopped
+from mssmail.flow.renewal import LOOK_S, Renewal
 from mssmail.flow.sessions import POLL_S, Sessions
 from mssmail.flow.standing import Standing
 from mssmail.flow.submit import Rate
@@ -305,6 +306,7 @@ class _Worker:
         gate = Gate(house, standing)
         self._watch = Watch(house)
         self._purge = Purge(house, announce=False)
+        self._renewal = Renewal(house, standing)
         self._tls = ServerTls(house.settings)
         rate = Rate(house)
         self._smtp = [
@@ -327,6 +329,7 @@ class _Worker:
         self._begin("sessions", POLL_S, self._sessions.look)
         self._begin("checkpoint", lambda: float(house.settings.audit.checkpoint_interval), self._watch.tie)
         self._begin("purge", lambda: float(house.settings.retention.interval), self._purge_once)
+        self._begin("directory", LOOK_S, self._renewal.look)
         self._begin("trail term", 3600.0, self._watch.cut)
         await self._listen()
         if post.workers > 1 and post.slot:
@@ -417,6 +420,7 @@ class _Worker:
 
     async def _end(self) -> None:
         """Take nothing new, let what is being taken end, tie the trail."""
+        self._renewal.close()
         for listener in self._listeners:
             listener.close()
         closings = [server.close(CLOSE_GRACE_S) for server in self._smtp]

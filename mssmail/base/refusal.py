@@ -17,6 +17,8 @@ class Reason(Enum):
     NO_MAILBOX = "no-mailbox"
     SUSPENDED = "suspended"
     OVER_QUOTA = "over-quota"
+    DIRECTORY_STALE = "directory-stale"
+    """The directory is older than `directory.max_age`: nobody's registration can be vouched for."""
     # sign-in
     CREDENTIALS = "credentials"
     """Unknown login, wrong password, wrong code: told apart by nobody outside."""
@@ -79,6 +81,7 @@ _TEMPORARY = frozenset(
     {
         Reason.LOCKED,
         Reason.OVER_QUOTA,
+        Reason.DIRECTORY_STALE,
         Reason.STORAGE_FULL,
         Reason.UNAVAILABLE,
         Reason.TOO_MANY_MESSAGES,

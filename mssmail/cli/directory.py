@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mssmail.cli import screen
-from mssmail.cli.verb import JSON, REFUSED, Desk, Stop, act, address_of, by
+from mssmail.cli.verb import JSON, REFUSED, UNUSABLE, Desk, Stop, act, address_of, by
 
 if TYPE_CHECKING:
     from mssmail.flow import consult
@@ -54,6 +54,61 @@ def rollback(ctx: typer.Context, json: JSON = False) -> None:
 
 
 @app.command()
+def refresh(
+    ctx: typer.Context,
+    full: Annotated[bool, typer.Option("--full", help="Ask the API for everything, as the first time.")] = False,
+    allow_shrink: Annotated[
+        bool,
+        typer.Option("--allow-shrink", help="Take what is there although it lacks more than directory.shrink_limit."),
+    ] = False,
+    json: JSON = False,
+) -> None:
+    """Ask directory.source and directory.fhir now for what is new, and put it in service."""
+    from mssmail.flow.renewal import Renewal
+
+    async def work(desk: Desk) -> "list[SnapshotInfo]":
+        renewal = Renewal(desk.house, desk.standing, by())
+        try:
+            if not renewal.follows:
+                raise Stop(UNUSABLE, "directory.source and directory.fhir are empty: there is nowhere to ask")
+            return await renewal.now(full=full, allow_shrink=allow_shrink)
+        finally:
+            renewal.close()
+
+    made = act(ctx, work)
+    if made:
+        _show(made[-1], json=json)
+    elif json:
+        screen.as_json(None)
+    else:
+        screen.line("nothing new")
+
+
+@app.command()
+def diff(
+    ctx: typer.Context,
+    limit: Annotated[int, typer.Option(min=0, help="How many of each kind of change to list.")] = 20,
+    json: JSON = False,
+) -> None:
+    """Compare the directory in service with the one before it: who is gone or new, which boxes changed."""
+    from mssmail.flow import consult
+
+    async def work(desk: Desk) -> consult.Changes:
+        return consult.changes(desk.house, limit)
+
+    found = act(ctx, work)
+    if json:
+        listed = {c.kind: {"count": c.count, "first": list(c.first)} for c in found.changes}
+        screen.as_json({"before": found.before, "now": found.now, "changes": listed})
+        return
+    screen.line(f"from {screen.date(found.before)} to {screen.date(found.now)}")
+    rows = [
+        (c.kind, c.count, "\n".join(c.first) + ("\n…" if c.count > len(c.first) > 0 else "")) for c in found.changes
+    ]
+    screen.table(("change", "count", "first of them"), rows)
+
+
+@app.command()
 def status(ctx: typer.Context, json: JSON = False) -> None:
     """Show what is in service: counts, files, and lines that were left out, by reason."""
 
@@ -70,6 +125,7 @@ def _show(info: "SnapshotInfo", *, json: bool) -> None:
             "file": s.name,
             "sha256": s.sha256,
             "imported_at": s.imported_at,
+            "dated_at": s.dated_at,
             "rows": s.rows,
             "kept": s.kept,
             "skipped": s.skipped,
@@ -82,8 +138,11 @@ def _show(info: "SnapshotInfo", *, json: bool) -> None:
         screen.as_json({"version": info.version, "built_at": info.built_at, **counts, "sources": sources})
         return
     screen.line(f"{info.people} people, {info.structures} structures, {info.boxes} boxes; {screen.date(info.built_at)}")
-    rows = ((s.kind.value, s.name, screen.date(s.imported_at), s.rows, s.kept, s.skipped) for s in info.sources)
-    screen.table(("kind", "file", "imported", "lines", "kept", "left out"), rows)
+    rows = (
+        (s.kind.value, s.name, screen.date(s.dated_at), screen.date(s.imported_at), s.rows, s.kept, s.skipped)
+        for s in info.sources
+    )
+    screen.table(("kind", "file", "dated", "imported", "lines", "kept", "left out"), rows)
     for s in info.sources:
         for f in s.faults:
             screen.line(f"{s.name}: {f.count} × {f.fault.value}, first in line {f.first_line}")

@@ -12,6 +12,7 @@ WORDS: Final[dict[Reason, str]] = {
     Reason.NO_MAILBOX: "is registered, but has no box here",
     Reason.SUSPENDED: "the account is suspended",
     Reason.OVER_QUOTA: "the box is full",
+    Reason.DIRECTORY_STALE: "the directory in service is older than directory.max_age; `mssmail directory refresh`",
     Reason.CREDENTIALS: "login, password or code is wrong",
     Reason.CODE_USED: "the code was used before",
     Reason.LOCKED: "locked after too many failures; `mssmail ban clear` lifts that",

@@ -84,6 +84,7 @@ class Furnishing:
 
     def __init__(self, house: House, standing: Standing, openers: Openers, accounts: int, extracts: Path) -> None:
         self._house = house
+        self._standing = standing
         self._people = People(house, standing, ADMINISTRATOR)
         self._refresh = Refresh(house, standing, ADMINISTRATOR)
         self._openers = openers
@@ -111,7 +112,8 @@ class Furnishing:
         striking = any(a.holder == STRUCK_OFF for a in missing)
         if striking:
             await self._load(population, 1)
-        elif not all(map(self._registered, holders)):
+        elif not all(map(self._registered, holders)) or self._standing.directory_stale():
+            # a demo started again after weeks would else take no mail
             await self._load(population.without(STRUCK_OFF.national_id), 0)
 
     async def _strike_off(self) -> None:

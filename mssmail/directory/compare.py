@@ -12,7 +12,7 @@ from typing import Self
 
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.directory.model import Profession, decode_professions
-from mssmail.directory.snapshot import open_snapshot, snapshot_uri
+from mssmail.directory.snapshot import info_of, open_snapshot, snapshot_uri
 
 # Both sides are keyed by what is compared, so each of these is one walk along one table with look-ups in the other.
 _STRUCK_OFF = "SELECT id FROM old.people o WHERE NOT EXISTS (SELECT 1 FROM main.people n WHERE n.id = o.id) ORDER BY id"
@@ -38,12 +38,13 @@ class Difference:
     Refusal(UNAVAILABLE) where a file can't be read.
     """
 
-    __slots__ = ("_db", "_name")
+    __slots__ = ("_built", "_db", "_name")
 
     def __init__(self, old: Path, new: Path) -> None:
-        with closing(open_snapshot(old)):
-            pass  # only to tell a snapshot from another file
+        with closing(open_snapshot(old)) as db:  # also tells a snapshot from another file
+            before = info_of(db, old).built_at
         self._db = open_snapshot(new)
+        self._built = (before, info_of(self._db, new).built_at)
         self._name = old.name
         self._db.execute("ATTACH ? AS old", (snapshot_uri(old),))
 
@@ -52,6 +53,10 @@ class Difference:
 
     def __exit__(self, kind: type[BaseException] | None, e: BaseException | None, at: TracebackType | None) -> None:
         self.close()
+
+    def dates(self) -> tuple[float, float]:
+        """Epoch seconds at which the old one and the new one were built."""
+        return self._built
 
     def close(self) -> None:
         self._db.close()

@@ -45,7 +45,7 @@ _OF_STRUCTURE = "structure = ? AND structure <> ''"
 class Directory:
     """The directory in service. `close` it at the end."""
 
-    __slots__ = ("_clock", "_db", "_info", "_lock", "_path", "_seen")
+    __slots__ = ("_clock", "_current_at", "_db", "_info", "_lock", "_path", "_seen")
 
     def __init__(self, path: Path, clock: Clock) -> None:
         """Open the snapshot at `path`, which may not be there yet."""
@@ -54,6 +54,7 @@ class Directory:
         self._lock = Lock()
         self._db: sqlite3.Connection | None = None
         self._info: SnapshotInfo | None = None
+        self._current_at = 0.0
         self._seen: tuple[int, int, int] | None = None
         self.reload_if_changed()
 
@@ -76,6 +77,7 @@ class Directory:
             return False
         with self._lock:
             old, self._db, self._info, self._seen = self._db, db, info, seen
+            self._current_at = info.current_at
         if old is not None:
             old.close()
         return True
@@ -93,9 +95,9 @@ class Directory:
         return self._info
 
     def age_s(self) -> float:
-        """Seconds since the oldest of the kinds in service was imported."""
-        info = self.info()
-        return self._clock.now() - min((s.imported_at for s in info.sources), default=info.built_at)
+        """Seconds since the moment up to which the snapshot knows what was published. Some 100 ns."""
+        self.info()
+        return self._clock.now() - self._current_at
 
     def person(self, national_id: str) -> Person | None:
         """The professional with this national id, if the newest extract has one."""

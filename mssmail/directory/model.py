@@ -15,17 +15,22 @@ from mssmail.base.principal import BoxKind
 
 @unique
 class Kind(Enum):
-    """The two kinds of extract that a snapshot is made of."""
+    """What a snapshot is made of: the two kinds of extract, and changes told by the API."""
 
     ACTIVITY = "activity"
     """`PS_LibreAcces_Personne_activite` and its Pro Santé Connect variant: who practises what."""
     BOXES = "boxes"
     """`Extraction_Correspondance_MSSante`: which boxes there are, and whose."""
+    FHIR = "fhir"
+    """People, boxes and structures as the FHIR API tells them, laid over what the extracts say."""
 
 
 @unique
 class Fault(Enum):
-    """What was wrong with a line of an extract. The doubts are counted and the line is kept; the others skip it."""
+    """What was wrong with a line of an extract or a resource of the API.
+
+    The doubts are counted and the line is kept; the others skip it.
+    """
 
     TOO_FEW_COLUMNS = "too-few-columns"
     TOO_MANY_COLUMNS = "too-many-columns"
@@ -37,6 +42,8 @@ class Fault(Enum):
     BAD_KIND = "bad-kind"
     TOO_LONG = "line-too-long"
     UNDECODABLE = "undecodable"
+    UNRESOLVED = "unresolved-reference"
+    """A resource whose person or structure the API didn't send along."""
     LUHN = "doubt-rpps-check-digit"
     NOT_NUMERIC = "doubt-id-not-numeric"
     """Some test identities of the ANS (`ANS20231122132732`)."""
@@ -108,7 +115,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class SourceInfo:
-    """The file that one kind of a snapshot was read from."""
+    """The file, or the API, that one kind of a snapshot was read from."""
 
     kind: Kind
     name: str
@@ -116,10 +123,12 @@ class SourceInfo:
     imported_at: float
     """Epoch seconds; kept when a later import carries this kind over."""
     rows: int
-    """Lines after the header, blank ones left out."""
+    """Lines after the header, blank ones left out; resources read of the API."""
     kept: int
     """People or boxes these made."""
     faults: tuple[FaultCount, ...]
+    dated_at: float
+    """Epoch seconds: what was published until then is in it. The stamp in an extract's name, or the import's time."""
 
     @property
     def skipped(self) -> int:
@@ -138,6 +147,20 @@ class SnapshotInfo:
     boxes: int
     """Rows; an address may stand on several."""
     sources: tuple[SourceInfo, ...]
+
+    def source(self, kind: Kind) -> SourceInfo | None:
+        return next((s for s in self.sources if s.kind is kind), None)
+
+    @property
+    def current_at(self) -> float:
+        """Epoch seconds: what was published until then is in it.
+
+        The older of the extracts tells, or the API, which tells of every change since.
+        """
+        extracts = [s.dated_at for s in self.sources if s.kind is not Kind.FHIR]
+        api = self.source(Kind.FHIR)
+        dates = ([min(extracts)] if extracts else []) + ([api.dated_at] if api is not None else [])
+        return max(dates, default=self.built_at)
 
 
 @dataclass(frozen=True, slots=True)

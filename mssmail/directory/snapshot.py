@@ -13,7 +13,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mssmail.base.clock import Clock
@@ -28,7 +28,7 @@ from mssmail.directory.model import (
     encode_professions,
     search_key,
 )
-from mssmail.directory.source import Source, open_source
+from mssmail.directory.source import Source, dated_at, open_source
 
 VERSION = 1
 APPLICATION_ID = 0x4D534449
@@ -60,6 +60,11 @@ _INDEXES = (
 )
 _CARRIED = {Kind.ACTIVITY: ("people",), Kind.BOXES: ("boxes", "structures")}
 _COUNTED = {Kind.ACTIVITY: ("people", "people"), Kind.BOXES: ("boxes", "boxes")}
+API_TABLE = """
+CREATE TABLE IF NOT EXISTS fhir(id TEXT PRIMARY KEY, person TEXT NOT NULL, structure TEXT NOT NULL,
+    name TEXT NOT NULL, given TEXT NOT NULL, professions TEXT NOT NULL, boxes TEXT NOT NULL) WITHOUT ROWID;
+"""
+"""The API's active resources by `Type/id`, kept so that a change of one is seen beside the others of its holder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,26 +92,60 @@ def import_extracts(
     *,
     clock: Clock,
     allow_shrink: bool = False,
+    refuse_older: bool = False,
     shrink_limit: float = MAX_SHRINK,
     on_progress: OnProgress = lambda progress: None,
 ) -> SnapshotInfo:
     """Read one extract or one of each kind, and put the snapshot made of them in service at `target`.
 
     A kind that isn't among `files` is carried over from the current snapshot. `allow_shrink` lifts the guards on
-    size and on skipped lines, not those on empty and malformed files. Blocks for seconds; call it from an executor.
+    size and on skipped lines, not those on empty and malformed files; `refuse_older` refuses what was made before the
+    extract in service, which nobody means who isn't asked. Blocks for seconds; call it from an executor.
 
     Raises Refusal(IMPORT) with a line for the administrator, the current snapshot serving on; STORAGE_FULL where the
     disk is full; UNAVAILABLE where it fails.
     """
     if not files:
         raise Refusal(Reason.IMPORT, "no file to import")
+    with replacement(target) as new:
+        guards = _Guards(None if allow_shrink else shrink_limit, refuse_older)
+        return _build(new, target, files, clock, guards, on_progress)
+
+
+@dataclass(frozen=True, slots=True)
+class _Guards:
+    """What an import refuses beside malformed files."""
+
+    shrink_limit: float | None
+    """None: any size is taken."""
+    older: bool
+
+    @property
+    def lifted(self) -> bool:
+        return self.shrink_limit is None
+
+    def check(self, made: SourceInfo, current: SnapshotInfo) -> None:
+        """Raise Refusal(IMPORT) where a new extract can't take the place of the one in service."""
+        before = current.source(made.kind)
+        if self.older and before is not None and made.dated_at < before.dated_at:
+            raise Refusal(Reason.IMPORT, f"{made.name}: older than the extract in service")
+        if self.shrink_limit is not None:
+            check_shrink(made, current, self.shrink_limit)
+
+
+@contextmanager
+def replacement(target: Path) -> Iterator[Path]:
+    """Where the next snapshot is to be written; put in service where the block ends well, and else removed.
+
+    Raises Refusal(IMPORT) while another import runs, STORAGE_FULL, UNAVAILABLE.
+    """
     new = target.with_name(target.name + ".new")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with _only_import(target):
             _remove_leftovers(target)
             try:
-                info = _build(new, target, files, clock, None if allow_shrink else shrink_limit, on_progress)
+                yield new
                 _swap(new, target)
             finally:
                 _remove_leftovers(target)
@@ -116,7 +155,6 @@ def import_extracts(
     except OSError as e:
         full = e.errno in (28, 122)  # ENOSPC, EDQUOT
         raise Refusal(Reason.STORAGE_FULL if full else Reason.UNAVAILABLE, f"{target.name}: {e.strerror}") from e
-    return info
 
 
 def roll_back(target: Path) -> SnapshotInfo:
@@ -222,33 +260,39 @@ def _sync(path: Path) -> None:
 
 
 def _build(
-    new: Path, target: Path, files: Sequence[Path], clock: Clock, shrink_limit: float | None, on_progress: OnProgress
+    new: Path, target: Path, files: Sequence[Path], clock: Clock, guards: _Guards, on_progress: OnProgress
 ) -> SnapshotInfo:
-    """Write the new snapshot, complete but for its durability. Without `shrink_limit` any size is taken."""
-    allow_shrink = shrink_limit is None
+    """Write the new snapshot, complete but for its durability."""
+    allow_shrink = guards.lifted
     current = _read_current(target, allow_shrink)
     with closing(_create(new)) as db:
         sources: dict[Kind, SourceInfo] = {}
         for file in files:
             with open_source(file) as source:
                 made = _load(db, source, set(sources), clock, allow_shrink, on_progress)
-            if current is not None and shrink_limit is not None:
-                _check_shrink(made, current, shrink_limit)
+            if current is not None:
+                guards.check(made, current)
             sources[made.kind] = made
         if current is not None:
             _carry_over(db, target, current, sources)
         for index in _INDEXES:
             db.execute(index)
-        info = SnapshotInfo(
-            VERSION,
-            clock.now(),
-            people=_count(db, "people"),
-            structures=_count(db, "structures"),
-            boxes=_count(db, "boxes"),
-            sources=tuple(sources[kind] for kind in Kind if kind in sources),
-        )
-        db.execute("INSERT INTO meta VALUES('info', ?)", (_info_to_json(info),))
+        info = describe(db, clock, sources)
         db.execute("COMMIT")
+    return info
+
+
+def describe(db: sqlite3.Connection, clock: Clock, sources: dict[Kind, SourceInfo]) -> SnapshotInfo:
+    """Write into a new snapshot what is known of it."""
+    info = SnapshotInfo(
+        VERSION,
+        clock.now(),
+        people=_count(db, "people"),
+        structures=_count(db, "structures"),
+        boxes=_count(db, "boxes"),
+        sources=tuple(sources[kind] for kind in Kind if kind in sources),
+    )
+    db.execute("INSERT OR REPLACE INTO meta VALUES('info', ?)", (_info_to_json(info),))
     return info
 
 
@@ -269,16 +313,29 @@ def _read_current(target: Path, allow_shrink: bool) -> SnapshotInfo | None:
 def _create(new: Path) -> sqlite3.Connection:
     """An empty snapshot in one open transaction. Nothing is durable until the swap, so nothing is synced or logged."""
     os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    db = open_new(new)
+    db.executescript(f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; {_TABLES}")
+    db.execute("BEGIN")
+    return db
+
+
+def create_empty(new: Path) -> None:
+    """A snapshot that says nothing, for sources that come without an extract."""
+    with closing(_create(new)) as db:
+        for index in _INDEXES:
+            db.execute(index)
+        db.execute("COMMIT")
+
+
+def open_new(new: Path) -> sqlite3.Connection:
+    """Open a snapshot that isn't in service yet, for writing."""
     db = sqlite3.connect(new.absolute().as_uri(), uri=True, isolation_level=None)
     db.executescript(
         "PRAGMA page_size = 8192; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;"
         f"PRAGMA locking_mode = EXCLUSIVE; PRAGMA cache_size = -{_CACHE_KIB};"
-        f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};"
-        f"{_TABLES}"
     )
     db.create_function("search_key", 1, search_key, deterministic=True)
     db.create_function("joined", 2, lambda a, b: encode_professions(f"{a} {b}".split()), deterministic=True)
-    db.execute("BEGIN")
     return db
 
 
@@ -308,7 +365,7 @@ def _load(
                     "WHERE professions <> excluded.professions",
                     people,
                 )
-        case Kind.BOXES:
+        case _:
             for boxes, structures in rows.boxes():
                 db.executemany("INSERT OR IGNORE INTO boxes VALUES(?, ?, ?, ?, ?, ?, NULL)", boxes)
                 db.executemany(
@@ -321,10 +378,16 @@ def _load(
     if kept == 0:
         raise Refusal(Reason.IMPORT, f"{source.name}: no {noun} in it ({_worst(source)})")
     skipped = source.tally.skipped
-    total = rows.lines_read + skipped
-    if skipped > max(SKIPPED_ALWAYS_BORNE, MAX_SKIPPED * total) and not allow_shrink:
+    if too_many_skipped(skipped, rows.lines_read + skipped) and not allow_shrink:
         raise Refusal(Reason.IMPORT, f"{source.name}: {skipped} of its lines can't be used ({_worst(source)})")
-    return SourceInfo(kind, source.name, source.sha256, clock.now(), rows.lines_read, kept, source.tally.counts())
+    now, faults = clock.now(), source.tally.counts()
+    dated = dated_at(source.name, now)
+    return SourceInfo(kind, source.name, source.sha256, now, rows.lines_read, kept, faults, dated)
+
+
+def too_many_skipped(skipped: int, total: int) -> bool:
+    """Whether so much can't be used that the source itself is malformed."""
+    return skipped > max(SKIPPED_ALWAYS_BORNE, MAX_SKIPPED * total)
 
 
 def _worst(source: Source) -> str:
@@ -332,13 +395,18 @@ def _worst(source: Source) -> str:
     return f"mostly {faults[0].fault.value}, first in line {faults[0].first_line}" if faults else "only a header"
 
 
-def _check_shrink(made: SourceInfo, current: SnapshotInfo, limit: float) -> None:
+def check_shrink(made: SourceInfo, current: SnapshotInfo, limit: float) -> None:
+    """Raise Refusal(IMPORT) where a source left much less of its kind than there is now."""
     before = {Kind.ACTIVITY: current.people, Kind.BOXES: current.boxes}[made.kind]
-    if made.kept < before * (1 - limit):
-        noun = _COUNTED[made.kind][1]
+    refuse_shrink(made.name, _COUNTED[made.kind][1], made.kept, before, limit)
+
+
+def refuse_shrink(name: str, noun: str, kept: int, before: int, limit: float) -> None:
+    """The same, for a count and the one before."""
+    if kept < before * (1 - limit):
         raise Refusal(
             Reason.IMPORT,
-            f"{made.name}: {made.kept} {noun} where the current directory has {before}: "
+            f"{name}: {kept} {noun} where the current directory has {before}: "
             f"more than {limit:.0%} fewer, which must be allowed expressly",
         )
 
@@ -350,10 +418,22 @@ def _carry_over(db: sqlite3.Connection, target: Path, current: SnapshotInfo, sou
     db.execute("ATTACH ? AS old", (snapshot_uri(target),))
     db.execute("BEGIN")
     for kept in current.sources:
-        if kept.kind not in sources:
+        if kept.kind in _CARRIED and kept.kind not in sources:
             for table in _CARRIED[kept.kind]:
                 db.execute(f"INSERT INTO {table} SELECT * FROM old.{table}")  # noqa: S608 - names from _CARRIED
             sources[kept.kind] = kept
+    api = current.source(Kind.FHIR)
+    if api is None:
+        return
+    # what the API told since the extract was made is asked for again, so that the extract takes nothing back;
+    # who is red-listed the extract doesn't know, and a search must go on not finding them
+    db.execute(API_TABLE)
+    db.execute("INSERT INTO fhir SELECT * FROM old.fhir")
+    db.execute(
+        "UPDATE boxes SET red = o.red FROM (SELECT key, max(red) AS red FROM old.boxes WHERE red IS NOT NULL "
+        "GROUP BY key) o WHERE boxes.key = o.key"
+    )
+    sources[Kind.FHIR] = replace(api, dated_at=min(api.dated_at, *(s.dated_at for s in sources.values())))
 
 
 def _count(db: sqlite3.Connection, table: str) -> int:
@@ -369,6 +449,7 @@ def _info_to_json(info: SnapshotInfo) -> str:
             "imported_at": s.imported_at,
             "rows": s.rows,
             "kept": s.kept,
+            "dated_at": s.dated_at,
             "faults": [[f.fault.value, f.count, f.first_line] for f in s.faults],
         }
         for s in info.sources
@@ -388,6 +469,7 @@ def _info_from_json(text: str) -> SnapshotInfo:
             s["rows"],
             s["kept"],
             tuple(FaultCount(Fault(fault), count, line) for fault, count, line in s["faults"]),
+            s.get("dated_at", s["imported_at"]),  # snapshots of the first releases lack it
         )
         for s in read["sources"]
     )

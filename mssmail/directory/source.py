@@ -9,11 +9,13 @@ to be valid UTF-8 doesn't occur in names.
 
 import codecs
 import hashlib
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -26,6 +28,24 @@ MAX_LINE_OCTETS = 65_536
 MAX_UNPACKED_OCTETS = 8 << 30
 """Ten times the activity file; a larger member is taken for a bomb."""
 MAX_MEMBERS = 1_000
+
+_STAMP = re.compile(r"_(20\d{10})(?=\D|\Z)")
+
+
+def dated_at(name: str, now: float) -> float:
+    """When an extract was made, as the stamp in its name says (AAAAMMJJhhmm, taken for UTC); else `now`, never later.
+
+    An hour or two of the publisher's zone don't matter to an age counted in days.
+    """
+    stamps = _STAMP.findall(name)
+    if not stamps:
+        return now
+    try:
+        made = datetime.strptime(stamps[-1], "%Y%m%d%H%M").replace(tzinfo=UTC)
+    except ValueError:
+        return now
+    return min(made.timestamp(), now)
+
 
 _WANTED = ("personne_activite", "correspondance_mssante")
 

@@ -108,7 +108,10 @@ class Enrolment:
         self._passwords = Passwords(house.settings.auth)
 
     async def create(self, new: NewAccount) -> Created:
-        """Make one account. Raises Refusal(NOT_ELIGIBLE, ACCOUNT_EXISTS, WEAK_PASSWORD, MECHANISM, UNAVAILABLE)."""
+        """Make one account.
+
+        Raises Refusal(NOT_ELIGIBLE, DIRECTORY_STALE, ACCOUNT_EXISTS, WEAK_PASSWORD, MECHANISM, UNAVAILABLE).
+        """
         (created,) = await self.create_many((new,))
         return created
 
@@ -119,6 +122,8 @@ class Enrolment:
 
         Raises as `create`; of a bulk that fails for want of disk, whole batches may have been made.
         """
+        if self._standing.directory_stale():
+            raise Refusal(Reason.DIRECTORY_STALE, "no registration can be vouched for")
         dossiers = [self._check(each) for each in new]
         self._check_distinct(new)
         count = len(new)

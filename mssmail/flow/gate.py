@@ -35,8 +35,8 @@ class Gate:
     async def recipient(self, principal: Principal, address: Address, size_octets: int | None = None) -> Recipient:
         """Let a recipient in. `size_octets`: announced by SIZE.
 
-        Raises Refusal(OUTSIDE_TRUST, SUSPENDED, STRUCK_OFF, NO_MAILBOX, NOT_REGISTERED, OVER_QUOTA, UNAVAILABLE),
-        traced.
+        Raises Refusal(OUTSIDE_TRUST, SUSPENDED, DIRECTORY_STALE, STRUCK_OFF, NO_MAILBOX, NOT_REGISTERED, OVER_QUOTA,
+        UNAVAILABLE), traced.
         """
         (decided,) = await self.recipients(principal, (address,), size_octets)
         if isinstance(decided, Refusal):
@@ -79,13 +79,17 @@ class Gate:
         if not self._is_own(address):
             return RecipientFacts(own_domain=False)
         if row is None:
+            stale = self._standing.directory_stale()
             listed, holder_listed = self._listed(address)
-            return RecipientFacts(own_domain=True, box_listed=listed, box_holder_listed=holder_listed)
+            return RecipientFacts(
+                own_domain=True, directory_stale=stale, box_listed=listed, box_holder_listed=holder_listed
+            )
         suspended = row.state is State.SUSPENDED
         dossier = self._standing.credentials.dossier(row.account_id, row.sealed)
         return RecipientFacts(
             own_domain=True,
             standing=AccountStanding(row.state.value),
+            directory_stale=not suspended and self._standing.directory_stale(),
             holder_listed=not suspended and not self._standing.struck_off(dossier),
             octets_left=row.quota_octets - row.used_octets,
             octets_announced=size_octets,

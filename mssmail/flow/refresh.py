@@ -6,12 +6,16 @@ struck off end where they are held (`sessions`): every worker is told in the sam
 
 import asyncio
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
 
 from mssmail.audit.events import Event, Kind, Value
 from mssmail.base.ids import AccountId
 from mssmail.base.refusal import Reason, Refusal
+from mssmail.directory.fhir import Api
+from mssmail.directory.merge import merge
 from mssmail.directory.model import SnapshotInfo
 from mssmail.directory.snapshot import OnProgress, Progress, import_extracts, roll_back
 from mssmail.flow.house import House
@@ -38,17 +42,19 @@ def snapshot_path(settings: Settings) -> Path:
 class Refresh:
     """The use-case of loading a directory."""
 
-    def __init__(self, house: House, standing: Standing, administrator: str) -> None:
-        """`administrator`: who does it, for the trail."""
+    def __init__(self, house: House, standing: Standing, administrator: str, executor: Executor | None = None) -> None:
+        """`administrator`: who does it, for the trail; `executor`: where, in the house's own if none is given."""
         self._house = house
         self._standing = standing
         self._administrator = administrator
+        self._executor = executor or house.crypto_work
 
     async def load(
         self,
         files: Sequence[Path],
         *,
         allow_shrink: bool = False,
+        refuse_older: bool = False,
         on_progress: OnProgress = lambda progress: None,
     ) -> SnapshotInfo:
         """Import extracts and put them in service; `on_progress` is called from another thread.
@@ -63,11 +69,31 @@ class Refresh:
                 files,
                 clock=self._house.clock,
                 allow_shrink=allow_shrink,
+                refuse_older=refuse_older,
                 shrink_limit=self._house.settings.directory.shrink_limit,
                 on_progress=on_progress,
             )
 
         return await self._swap(work, {"files": [file.name for file in files], "allow_shrink": allow_shrink})
+
+    async def merge(
+        self, connect: Callable[[], AbstractContextManager[Api]], *, full: bool = False, allow_shrink: bool = False
+    ) -> SnapshotInfo:
+        """Lay what the API tells over the directory, and put that in service. Raises and traces as `load`."""
+        house = self._house
+
+        def work() -> SnapshotInfo:
+            with connect() as api:
+                return merge(
+                    snapshot_path(house.settings),
+                    api,
+                    clock=house.clock,
+                    full=full,
+                    allow_shrink=allow_shrink,
+                    shrink_limit=house.settings.directory.shrink_limit,
+                )
+
+        return await self._swap(work, {"fhir": True, "full": full, "allow_shrink": allow_shrink})
 
     async def roll_back(self) -> SnapshotInfo:
         """Put the directory before this one in service again. Raises Refusal(IMPORT, UNAVAILABLE), traced."""
@@ -78,7 +104,7 @@ class Refresh:
         loop = asyncio.get_running_loop()
         before = await self._struck_off()
         try:
-            info = await loop.run_in_executor(self._house.crypto_work, work)
+            info = await loop.run_in_executor(self._executor, work)
         except Refusal as refusal:
             await self._refused(refusal, details)
             raise

@@ -30,6 +30,13 @@ class Standing:
         directory = self._house.directory.reload_if_changed()
         return self.certificates.reload_if_changed() or directory
 
+    def directory_stale(self) -> bool:
+        """Whether the directory is older than `directory.max_age`: no recipient and no new box can be vouched for.
+
+        Sign-in and reading go on by what it last said. Raises Refusal(UNAVAILABLE) while there is none.
+        """
+        return self._house.directory.age_s() > self._house.settings.directory.max_age
+
     def struck_off(self, dossier: Dossier) -> bool:
         """Whether the newest extract lacks the holder. Raises Refusal(UNAVAILABLE) while there is no directory.
 

@@ -22,6 +22,8 @@ class RecipientFacts:
     """Of the account with that address; None where there is none."""
     holder_listed: bool = False
     """Whether the newest extract has the account's holder (in an allowed profession, for a person)."""
+    directory_stale: bool = False
+    """Whether the directory is older than may be relied on."""
     box_listed: bool = False
     """Whether the directory has a box at the address, or somebody known by it."""
     box_holder_listed: bool = False

@@ -14,6 +14,9 @@ def receive(facts: RecipientFacts) -> Verdict:
         return Deny(Reason.OUTSIDE_TRUST, "not a domain of this server")
     if facts.standing is Standing.SUSPENDED:
         return Deny(Reason.SUSPENDED)
+    if facts.directory_stale:
+        # whatever it says of a registration, for or against, may have changed since
+        return Deny(Reason.DIRECTORY_STALE)
     if facts.standing is not None and not facts.holder_listed:
         return Deny(Reason.STRUCK_OFF, "holder absent from the newest extract")
     if facts.standing is Standing.OPEN:

@@ -13,6 +13,8 @@ _DOMAIN = re.compile(
 )
 _DATABASE = re.compile(r"sqlite://|postgresql\+psycopg://")
 _BODIES = re.compile(r"file:|s3://")
+_SOURCE = re.compile(r"file:///|https://[^/@\s]+(?:/|\Z)")
+_API = re.compile(r"https://[^/@?#\s]+(?:/[^?#\s]*)?")
 _PROVIDER = re.compile(r"file:|pkcs11:")
 
 
@@ -25,6 +27,7 @@ def check(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "retention.period", "must not be longer than retention.default"
     if retention.default > retention.maximum:
         yield "retention.default", "must not be longer than retention.maximum"
+    yield from _directory(settings)
     if settings.store.quota < settings.smtp.max_message_size:
         yield "store.quota", "must hold at least one message of smtp.max_message_size"
     listen = settings.listen
@@ -60,6 +63,18 @@ def _names(settings: Settings) -> Iterator[tuple[str, str]]:
             yield name, "a file: address has three slashes and an absolute path, as file:///path"
     if settings.store.database and settings.store.database == settings.keys.store:
         yield "keys.store", "must not be the mail's own database: a backup of the mail would hold the keys"
+
+
+def _directory(settings: Settings) -> Iterator[tuple[str, str]]:
+    directory = settings.directory
+    if directory.max_age < directory.stale_after:
+        yield "directory.max_age", "must not be shorter than directory.stale_after: the alarm would come too late"
+    if any(not _SOURCE.match(source) for source in directory.source):
+        yield "directory.source", "each must be a folder as file:///path, or an address as https://…"
+    if directory.fhir and not _API.fullmatch(directory.fhir):
+        yield "directory.fhir", "must be an address as https://host/path"
+    if directory.fhir and directory.fhir_key is None:
+        yield "directory.fhir_key", "must be given where directory.fhir is"
 
 
 def check_files(settings: Settings) -> tuple[Fault, ...]:

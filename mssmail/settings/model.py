@@ -258,6 +258,36 @@ class Directory:
     shrink_limit: float = _setting(
         kind.fraction(), 0.05, "Share of its rows a new extract may lack before it is refused without --allow-shrink."
     )
+    source: tuple[str, ...] = _confidential(
+        kind.many(kind.text()),
+        (),
+        "Where new extracts are fetched from: a folder as file:///path, and addresses as https://…; empty: nowhere.",
+    )
+    source_ca: Path | None = _setting(
+        kind.optional_path(),
+        None,
+        "PEM file of the authorities that `source` and `fhir` are trusted by; empty: the system's own.",
+    )
+    refresh_interval: Seconds = _setting(
+        kind.duration(1, 7 * DAY), Seconds(6 * 3600), "How often `source` and `fhir` are asked for what is new."
+    )
+    fhir: str = _setting(
+        kind.text(),
+        "",
+        "Base address of the Annuaire Santé's FHIR API, https://gateway.api.esante.gouv.fr/fhir/v2; empty: not used.",
+    )
+    fhir_key: Path | None = _setting(
+        kind.optional_path(), None, "File that holds the API key for `fhir`, readable by this server alone."
+    )
+    stale_after: Seconds = _setting(
+        kind.duration(1), Seconds(3 * DAY), "Age of the directory from which an alarm is raised once a day."
+    )
+    max_age: Seconds = _setting(
+        kind.duration(1),
+        Seconds(14 * DAY),
+        "Age of the directory from which recipients and new boxes are refused for now, since no registration can be "
+        "vouched for; the publisher's longest known gap is 10 days, and four more are for mending what broke.",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,7 +194,7 @@ class Killed(BaseException):
     """The process ends here."""
 
 
-@pytest.mark.parametrize("step", ["open_rows", "_check_shrink", "_info_to_json", "_swap", "_sync"])
+@pytest.mark.parametrize("step", ["open_rows", "check_shrink", "_info_to_json", "_swap", "_sync"])
 def test_crash_leaves_the_old_snapshot(
     target: Path, people: Numbered, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:

@@ -47,6 +47,7 @@ REPLIES: dict[Reason, Reply] = {
         "Boîte pleine : supprimez des messages, puis recommencez",
         "Mailbox full: delete messages, then try again",
     ),
+    Reason.DIRECTORY_STALE: _NOT_HERE,
     Reason.CREDENTIALS: _no(
         Word.AUTHENTICATIONFAILED,
         "Identifiant, mot de passe ou code incorrect",

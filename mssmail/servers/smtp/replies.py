@@ -57,6 +57,12 @@ REASONS: Final[dict[Reason, bytes]] = {
         "Destinataire refuse : sa boite est pleine ; reessayez plus tard",
         "Recipient refused: the mailbox is full; try again later",
     ),
+    Reason.DIRECTORY_STALE: _told(
+        451,
+        "4.7.1",
+        "Destinataire non verifiable : l'annuaire de sante n'est plus a jour ici ; reessayez plus tard",
+        "Recipient can't be verified: the health directory here is out of date; try again later",
+    ),
     # sign-in
     Reason.CREDENTIALS: _told(
         535,
