@@ -26,6 +26,7 @@ from mssmail.metrics.registry import counter
 from mssmail.servers.imap import replies
 from mssmail.servers.imap.replies import Reply
 from mssmail.servers.imap.selected import Selected
+from mssmail.servers.net.peer import is_loopback
 from mssmail.servers.net.stream import Closed, Injected, Stream, TimedOut, TlsContext
 from mssmail.wire.imap import commands, encode, responses, table
 from mssmail.wire.imap.commands import Command
@@ -192,6 +193,8 @@ class Session:
         """The next thing that the peer sends. Raises Closed, TimedOut, and what ends the session."""
         while (event := self.event_now()) is None:
             await self.flush()
+            if self.framer.midway and not self.stream.readable:
+                self.stream.acknowledge()
             self.framer.feed(await self.stream.read(self._patience_s()))
         return event
 
@@ -431,4 +434,4 @@ def _said_of(error: ProtocolError) -> Reply:
 
 def is_uncapped(house: House, client: str) -> bool:
     """Whether this address may have any number of connections (`server.loopback_unlimited`)."""
-    return house.settings.server.loopback_unlimited and (client.startswith("127.") or client == "::1")
+    return house.settings.server.loopback_unlimited and is_loopback(client)

@@ -57,6 +57,16 @@ def reserve(name: str, host: str, port: int) -> tuple[Place, socket.socket]:
     return Place(name, host, sock.getsockname()[1]), sock
 
 
+def accepts(place: Place, timeout_s: float = 2.0) -> bool:
+    """Whether somebody listens there."""
+    host = place.host or "127.0.0.1"
+    try:
+        socket.create_connection((host, place.port), timeout_s).close()
+    except OSError:
+        return False
+    return True
+
+
 def listening(place: Place) -> socket.socket:
     """A socket of this worker's own on a reserved port."""
     sock = _bound(place.host, place.port)

@@ -5,7 +5,6 @@ is closed. All methods on the loop. Connections are counted for each listener of
 """
 
 import asyncio
-import ipaddress
 from collections import Counter
 from typing import Final
 
@@ -16,6 +15,7 @@ from mssmail.flow.login import Login
 from mssmail.flow.sessions import Sessions
 from mssmail.flow.submit import Rate
 from mssmail.metrics.registry import counter, gauge
+from mssmail.servers.net.peer import address_of, is_loopback
 from mssmail.servers.net.stream import TlsContext
 from mssmail.servers.net.tls import peer_certificate
 from mssmail.servers.smtp import replies
@@ -79,9 +79,9 @@ class SubmissionServer:
 
     def arrive(self, session: Connection, transport: asyncio.BaseTransport) -> bytes | None:
         """Take a connection in and tell it who is there; the 421 by which it is turned away."""
-        client, loopback = _client(transport)
+        client = address_of(transport) or "unknown"
         session.door = Door("smtp", client, peer_certificate(transport) if self.role.implicit_tls else None)
-        session.uncapped = loopback and self.house.settings.server.loopback_unlimited
+        session.uncapped = is_loopback(client) and self.house.settings.server.loopback_unlimited
         self.open.add(session)
         self._by_client[client] += 1
         self._gauge.inc()
@@ -119,15 +119,3 @@ class SubmissionServer:
             session.abort()
         if tasks:
             await asyncio.wait(tasks, timeout=COMMIT_S)
-
-
-def _client(transport: asyncio.BaseTransport) -> tuple[str, bool]:
-    """The peer's IP address, an IPv4 one as such on a socket of both kinds, and whether it is of this machine."""
-    peer = transport.get_extra_info("peername")
-    try:
-        address = ipaddress.ip_address(peer[0].partition("%")[0])
-    except (TypeError, IndexError, ValueError, AttributeError):
-        return "unknown", False  # it left while it came
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    return str(address), address.is_loopback

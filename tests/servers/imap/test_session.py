@@ -13,6 +13,7 @@ from mssmail.base.refusal import Reason, Refusal
 from mssmail.flow.view import RE_READ_S
 from mssmail.servers.imap import session as sessions
 from mssmail.servers.imap.commands import idle
+from mssmail.servers.net.stream import Stream
 from mssmail.settings.model import Settings
 from mssmail.settings.units import Seconds
 from tests.servers.imap.harness import LOOPS, WAIT_S, Client, person_leaf, run, site
@@ -251,3 +252,46 @@ def test_store_refuses(reason: Reason, code: bytes, tmp_path: Path, monkeypatch:
             assert (await client.ok("FETCH 1:* (UID)"))[0] == b"* 1 FETCH (UID 1)"
 
     run(main())
+
+
+def test_octets_are_acknowledged_while_more_are_awaited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that writes a message, then the line's end, isn't held up by TCP; between commands nothing is forced."""
+    forced = 0
+
+    def count(_: Stream) -> None:
+        nonlocal forced
+        forced += 1
+
+    async def main() -> None:
+        async with site(tmp_path) as s:
+            client = await Client.signed_in(s, select="INBOX")
+            monkeypatch.setattr(Stream, "acknowledge", count)
+            await client.ok("NOOP")
+            assert forced == 0
+            client.send(b"a APPEND INBOX {%d}\r\n" % len(PLAIN))
+            await client.response()
+            client.send(PLAIN)
+            while not forced:
+                await asyncio.sleep(0)
+            client.send(b"\r\n")
+            assert b"OK [APPENDUID" in (await client.until("a"))[-1]
+
+    run(main())
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_acknowledging_works_on_any_connection(loop: str, tmp_path: Path) -> None:
+    """Neither loop's transport, TLS or not, minds being asked."""
+
+    async def main() -> None:
+        async with site(tmp_path) as s:
+            for connect in (Client.clear, Client.secured):
+                client = await connect(s)
+                await client.response()
+                client.send(b"a NO")
+                for session in s.server._sessions:
+                    session.stream.acknowledge()
+                client.send(b"OP\r\n")
+                assert b"a OK" in (await client.response())
+
+    run(main(), loop)
