@@ -29,6 +29,7 @@ from mssmail.flow.boxes import Boxes
 from mssmail.flow.changes import Changes
 from mssmail.flow.gate import Gate
 from mssmail.flow.house import BodyNumbers, House
+from mssmail.flow.index import EVERY_S, Indexer
 from mssmail.flow.login import Login
 from mssmail.flow.purge import Purge, PurgeStopped
 from mssmail.flow.renewal import LOOK_S, Renewal
@@ -306,6 +307,7 @@ class _Worker:
         gate = Gate(house, standing)
         self._watch = Watch(house)
         self._purge = Purge(house, announce=False)
+        self._indexer = Indexer(house)
         self._renewal = Renewal(house, standing)
         self._tls = ServerTls(house.settings)
         rate = Rate(house)
@@ -330,6 +332,7 @@ class _Worker:
         self._begin("checkpoint", lambda: float(house.settings.audit.checkpoint_interval), self._watch.tie)
         self._begin("purge", lambda: float(house.settings.retention.interval), self._purge_once)
         self._begin("directory", LOOK_S, self._renewal.look)
+        self._begin("search", EVERY_S, self._indexer.run)
         self._begin("trail term", 3600.0, self._watch.cut)
         await self._listen()
         if post.workers > 1 and post.slot:

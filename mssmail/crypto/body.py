@@ -20,17 +20,23 @@ from mssmail.crypto.format import (
     CHUNK_OCTETS,
     KEY_OCTETS,
     LABEL_CHUNKS,
+    LABEL_COLUMNS,
     LABEL_RECORD,
+    LABEL_SEARCH,
     NONCE_OCTETS,
     chunk_aad,
     chunk_nonce,
+    columns_aad,
     record_aad,
+    search_aad,
 )
 
 _STORED, _ZSTD = b"\0", b"\1"
 _LEVEL = 1
 """Level 1: base64 attachments gain as much as at 3, for less time."""
 _MAX_RECORD_OCTETS = 1 << 22
+_MAX_SEARCH_OCTETS = 1 << 21
+_MAX_COLUMNS_OCTETS = 1 << 23
 _local = threading.local()
 
 
@@ -142,6 +148,53 @@ def open_record(key: bytes, body: BodyId, sealed: bytes) -> bytes:
         return _unpack(packed, _MAX_RECORD_OCTETS)
     except (InvalidTag, ValueError, zstandard.ZstdError) as error:
         raise Unsealable from error
+
+
+def seal_search_text(key: bytes, body: BodyId, text: bytes, generation: int = 0) -> bytes:
+    """A message's search text: generation (1 octet), then sealed, padded. Each generation has a key of its own."""
+    derived = subkey(key, LABEL_SEARCH + bytes([generation]))
+    sealed = AESGCM(derived).encrypt(bytes(NONCE_OCTETS), _padded(_pack(text)), search_aad(body, generation))
+    return bytes([generation]) + sealed
+
+
+def open_search_text(key: bytes, body: BodyId, sealed: bytes) -> bytes:
+    """A message's search text; raises `Unsealable`."""
+    derived = subkey(key, LABEL_SEARCH + sealed[:1])
+    try:
+        padded = AESGCM(derived).decrypt(bytes(NONCE_OCTETS), sealed[1:], search_aad(body, sealed[0]))
+        return _unpack(_unpadded(padded), _MAX_SEARCH_OCTETS)
+    except (InvalidTag, IndexError, ValueError, zstandard.ZstdError) as error:
+        raise Unsealable from error
+
+
+def seal_columns(key: bytes, number: BodyId, columns: bytes) -> bytes:
+    """Columns of header fields, padded. The key seals nothing else: changed columns have a new one."""
+    padded = _padded(_pack(columns))
+    return AESGCM(subkey(key, LABEL_COLUMNS)).encrypt(bytes(NONCE_OCTETS), padded, columns_aad(number))
+
+
+def open_columns(key: bytes, number: BodyId, sealed: bytes) -> bytes:
+    """Columns of header fields; raises `Unsealable`."""
+    try:
+        padded = AESGCM(subkey(key, LABEL_COLUMNS)).decrypt(bytes(NONCE_OCTETS), sealed, columns_aad(number))
+        return _unpack(_unpadded(padded), _MAX_COLUMNS_OCTETS)
+    except (InvalidTag, ValueError, zstandard.ZstdError) as error:
+        raise Unsealable from error
+
+
+def _padded(packed: bytes) -> bytes:
+    """Length (4 octets, big-endian), octets, and zeros up to the next step: 512, 768, 1024, 1536, 2048 and so on.
+
+    A text's length, compressed, would tell of its content; what is left tells its size within a third or a half.
+    """
+    length = 4 + len(packed)
+    whole = max(512, 1 << (length - 1).bit_length())
+    step = whole * 3 // 4 if whole > 512 and length <= whole * 3 // 4 else whole
+    return len(packed).to_bytes(4, "big") + packed + bytes(step - length)
+
+
+def _unpadded(padded: bytes) -> bytes:
+    return padded[4 : 4 + int.from_bytes(padded[:4], "big")]
 
 
 def seal_all(key: bytes, body: BodyId, pieces: Sequence[bytes]) -> list[bytes]:

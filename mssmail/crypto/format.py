@@ -2,6 +2,7 @@
 
 Every AES-256-GCM call takes its associated data from here, so that no sealed piece can stand in another's place.
 Keys: a body has one random key. HKDF-Expand gives a key for its chunks, one for its record, one for its search text.
+Columns of header fields have a random key and a number as a body has, and are wrapped as one.
 A body's key is wrapped, for each account that holds it, under HKDF(account key, period key).
 """
 
@@ -21,6 +22,7 @@ CHUNK_OCTETS: Final = 64 * 1024
 LABEL_CHUNKS: Final = b"mssmail/1/chunks"
 LABEL_RECORD: Final = b"mssmail/1/record"
 LABEL_SEARCH: Final = b"mssmail/1/search"
+LABEL_COLUMNS: Final = b"mssmail/1/columns"
 LABEL_WRAP: Final = b"mssmail/1/wrap"
 LABEL_NAMES: Final = b"mssmail/1/names"
 LABEL_DIGEST: Final = b"mssmail/1/digest"
@@ -46,6 +48,16 @@ def chunk_nonce(number: int, *, final: bool) -> bytes:
 def record_aad(body: BodyId, generation: int) -> bytes:
     """Associated data of a message's record."""
     return _TWO.pack(b"record", VERSION, body, generation)
+
+
+def search_aad(body: BodyId, generation: int) -> bytes:
+    """Associated data of a body's search text."""
+    return _TWO.pack(b"search", VERSION, body, generation)
+
+
+def columns_aad(number: BodyId) -> bytes:
+    """Associated data of columns of header fields."""
+    return _TWO.pack(b"columns", VERSION, number, 0)
 
 
 def wrap_aad(account: AccountId, body: BodyId, period: Period) -> bytes:

@@ -10,7 +10,7 @@ from mssmail.base.refusal import Reason, Refusal
 from mssmail.flow.house import House
 from mssmail.flow.keep import Kept, Wrap, wrap_for
 from mssmail.metrics.registry import counter
-from mssmail.store import accounts, messages, replays
+from mssmail.store import accounts, messages, replays, searches
 from mssmail.store.interface import Transaction
 from mssmail.store.messages import NewMessage
 
@@ -40,6 +40,7 @@ def store_body(tx: Transaction, kept: Kept, wraps: Sequence[Wrap]) -> None:
         if not messages.period_is_open(tx, wrap.period):
             raise Refusal(Reason.UNAVAILABLE, f"period {wrap.period} is closed")
         messages.add_wrap(tx, wrap.account, kept.body, wrap.period, wrap.wrapped)
+        searches.mark_due(tx, wrap.account, kept.body, wrap.period)
 
 
 async def deliver(

@@ -255,6 +255,33 @@ def open_body(tx: Transaction, body: BodyId, key: bytes) -> Sealed:
     return Sealed(body, key, found[1], offsets_of(found[2]))
 
 
+class OpenedBody:
+    """Octets of one body, opened as they are asked for; the chunks opened last are kept, since parts lie together."""
+
+    __slots__ = ("_bodies", "_body", "_held", "_key", "_sealed", "_start", "_tx")
+
+    def __init__(self, tx: Transaction, bodies: Bodies, body: BodyId, key: bytes) -> None:
+        self._tx = tx
+        self._bodies = bodies
+        self._body = body
+        self._key = key
+        self._sealed: Sealed | None = None
+        self._start = 0
+        self._held = b""
+
+    def read(self, start: int, end: int) -> bytes:
+        """Octets [start, end), in a thread that may block. Raises BodyGone, Unsealable."""
+        if start >= end:
+            return b""
+        if start < self._start or end > self._start + len(self._held):
+            if self._sealed is None:
+                self._sealed = open_body(self._tx, self._body, self._key)
+            self._start = start - start % CHUNK_OCTETS
+            upto = -(-end // CHUNK_OCTETS) * CHUNK_OCTETS
+            self._held = read_sealed(self._tx, self._bodies, self._sealed, self._start, upto)
+        return self._held[start - self._start : end - self._start]
+
+
 def _open(
     tx: Transaction, house: House, account: AccountId, index: int, row: SealedMessage, wanted: Sequence[Wanted]
 ) -> Fetched | None:

@@ -1,141 +1,84 @@
 """Searching a folder: what flags and UIDs decide first, then what stands in clear, then what must be opened.
 
-A key is judged in three values: yes, no, or not known without more. Only messages that flags, UIDs and dates leave
-undecided are opened, in a read lane's thread, a batch at a time; the loop is never held.
+Only messages that the cheaper steps leave undecided are looked at further, in a read lane's thread, the loop never
+held: columns of header fields, search texts, and where a message has none of these yet, its record and its body. The
+answer is the same whichever of them gave it.
 """
 
 import asyncio
-from bisect import bisect_right
-from collections.abc import Callable, Sequence
-from datetime import date, timedelta
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, date, datetime
 from typing import assert_never
 
 from mssmail.audit.events import Event, Kind, Value
-from mssmail.base.clock import utc
-from mssmail.base.ranges import resolve
+from mssmail.base.ids import AccountId, BodyId, Period
 from mssmail.base.refusal import Reason, Refusal
-from mssmail.base.search import (
-    All,
-    And,
-    Arrived,
-    Body,
-    Changed,
-    HasFlag,
-    HasKeyword,
-    Header,
-    Key,
-    Larger,
-    Not,
-    Or,
-    Recent,
-    Sent,
-    SequenceSet,
-    Smaller,
-    Text,
-    UidSet,
-    When,
-)
-from mssmail.crypto.body import open_record
+from mssmail.base.search import Arrived, Body, Header, Key, Larger, Sent, Smaller, Text, When
+from mssmail.crypto.body import open_columns, open_record, open_search_text, seal_search_text
 from mssmail.crypto.envelope import Unsealable
 from mssmail.crypto.keystore import KeyDestroyed
+from mssmail.flow.answers import Clear, Columned, Leaf, Stretch, Texted, ViewJudge, leaves
 from mssmail.flow.house import House
-from mssmail.flow.read import BATCH_MESSAGES, BodyGone, Sealed, body_key, open_body, read_sealed
+from mssmail.flow.read import BATCH_MESSAGES, BodyGone, OpenedBody, body_key
 from mssmail.flow.view import View
 from mssmail.mime import text as texts
+from mssmail.mime.columns import Columns, ColumnsFormatError
 from mssmail.mime.record import Record, RecordFormatError
 from mssmail.mime.words import header_values
-from mssmail.store import messages
-from mssmail.store.interface import Transaction
+from mssmail.store import messages, searches
+from mssmail.store.interface import Row, Transaction
 from mssmail.store.messages import Facts, SealedMessage
-
-Verdict = bool | None
 
 MAX_TEXT_KEYS = 100
 """Keys of one search that open messages; each is looked for in every message."""
-_JUDGED_A_TURN = 20_000
-"""Keys judged before others get their turn on the loop: some five milliseconds."""
+_STRETCH = 8_192
+"""Messages judged at once: some milliseconds."""
+_JUDGED_A_TURN = 400_000
+"""Keys judged, over all messages of a stretch, before others get their turn on the loop: some five milliseconds."""
+_SPARSE = 8
+"""Ranges of messages are read one by one where they hold less than one in so many; else all that lies between."""
+
+_UNREADABLE = (Unsealable, KeyDestroyed, BodyGone, RecordFormatError)
 
 
-class _Judge:
-    """Judges a key for one message, from what is at hand so far."""
+async def search(house: House, view: View, key: Key, on_progress: Callable[[int], None] = lambda _: None) -> list[int]:
+    """Indexes of the messages that match, ascending. Raises Refusal(UNAVAILABLE) where the store can't answer.
 
-    __slots__ = ("_index", "_keywords", "_opened", "_sets", "_view", "facts")
+    A message that is gone or can't be opened doesn't match.
+    """
+    every = list(leaves(key))
+    if sum(isinstance(leaf, Columned | Texted) for leaf in every) > MAX_TEXT_KEYS:
+        raise Refusal(Reason.SEARCH_TOO_WIDE, f"over {MAX_TEXT_KEYS} keys that open messages")
+    judge, looker = ViewJudge(view), _Looker(house, view, key, tuple(dict.fromkeys(every)))
+    found: list[int] = []
+    opened = 0
+    step = max(256, min(_STRETCH, _JUDGED_A_TURN // max(1, len(every))))
+    for start in range(0, view.told_exists, step):
+        await asyncio.sleep(0)
+        stretch = Stretch(start, min(start + step, view.told_exists))
+        for leaf in looker.leaves:
+            if not isinstance(leaf, Clear | Columned | Texted):
+                stretch.learn(leaf, judge.mask(leaf, start, start + stretch.count))
+        undecided = stretch.undecided(key)
+        if undecided and looker.looks:
+            undecided = await house.read.run(lambda tx, s=stretch, u=undecided: looker.by_rows(tx, s, u))  # type: ignore[misc]
+            opened += looker.opened(stretch, undecided)
+            for at in range(0, len(undecided), BATCH_MESSAGES):
+                part = undecided[at : at + BATCH_MESSAGES]
+                await house.read.run(lambda tx, s=stretch, p=part: looker.by_opening(tx, s, p))  # type: ignore[misc]
+                on_progress(part[-1])
+        found += stretch.found(key)
+    if opened:
+        await _trace(house, view, opened)
+    return found
 
-    def __init__(self, view: View) -> None:
-        self._view = view
-        self._index = 0
-        self.facts: Facts | None = None
-        self._opened: _Opened | None = None
-        self._sets: dict[int, tuple[list[int], list[int]]] = {}
-        """By a set's id, while the key lives: where its ranges begin, and end. A set may have thousands."""
-        self._keywords: dict[str, int] = {}
 
-    def at(self, index: int, facts: Facts | None = None, opened: "_Opened | None" = None) -> "_Judge":
-        self._index, self.facts, self._opened = index, facts, opened
-        return self
-
-    def judge(self, key: Key) -> Verdict:
-        """Yes, no, or None: not known without facts, or without opening the message."""
-        match key:
-            case And(keys):
-                return self._all(keys)
-            case Or(left, right):
-                first = self.judge(left)
-                if first:
-                    return True
-                second = self.judge(right)
-                return True if second else (None if first is None or second is None else False)
-            case Not(inner):
-                found = self.judge(inner)
-                return None if found is None else not found
-            case All():
-                return True
-            case HasFlag(flag):
-                return bool(self._view.flags[self._index] & flag.value)
-            case HasKeyword(keyword):
-                return self._has_keyword(keyword)
-            case Recent():
-                return bool(self._view.uids[self._index] >= self._view.recent_uid)
-            case Changed(modseq):
-                return bool(self._view.modseqs[self._index] >= modseq)
-            case SequenceSet():
-                return self._within(key, self._index + 1, self._view.told_exists)
-            case UidSet():
-                highest = self._view.uids[self._view.told_exists - 1]
-                return self._within(key, self._view.uids[self._index], highest)
-            case Arrived() | Larger() | Smaller():
-                return None if self.facts is None else _by_facts(key, self.facts)
-            case Sent() | Header() | Body() | Text():
-                return None if self._opened is None else self._opened.matches(key)
-            case _:
-                assert_never(key)
-
-    def _all(self, keys: Sequence[Key]) -> Verdict:
-        verdict: Verdict = True
-        for key in keys:
-            found = self.judge(key)
-            if found is False:
-                return False
-            if found is None:
-                verdict = None
-        return verdict
-
-    def _has_keyword(self, keyword: str) -> bool:
-        mask = self._keywords.get(keyword)
-        if mask is None:
-            wanted = keyword.lower()
-            mask = sum(1 << n for name, n in self._view.keyword_names.items() if name.lower() == wanted)
-            self._keywords[keyword] = mask
-        return bool(self._view.keywords[self._index] & mask)
-
-    def _within(self, key: SequenceSet | UidSet, number: int, last: int) -> bool:
-        found = self._sets.get(id(key))
-        if found is None:
-            closed = resolve(key.ranges, last)
-            found = self._sets[id(key)] = [low for low, _ in closed], [high for _, high in closed]
-        lows, highs = found
-        at = bisect_right(lows, number) - 1
-        return at >= 0 and number <= highs[at]
+async def _trace(house: House, view: View, opened: int) -> None:
+    principal = view.principal
+    details: dict[str, Value] = {"folder": int(view.folder), "opened": opened, "person": int(principal.person)}
+    event = Event(Kind.SEARCHED, principal.account, details=details)
+    await house.write.run(lambda tx: tx.trail(event))
 
 
 def _by_date(when: When, day: date, given: date) -> bool:
@@ -148,36 +91,225 @@ def _by_date(when: When, day: date, given: date) -> bool:
             return given >= day
 
 
-def _by_facts(key: Arrived | Larger | Smaller, facts: Facts) -> bool:
+def _clear_mask(key: Clear, rows: Sequence[Row], places: Sequence[int], count: int) -> bytearray:
+    """Which of the rows match, each at its place."""
     match key:
         case Arrived(when, day):
-            local = utc(facts.internal_date) + timedelta(minutes=facts.zone_minutes)
-            return _by_date(when, day, local.date())
+            from_s = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
+            low = from_s if when is not When.BEFORE else -(1 << 63)
+            high = 1 << 63 if when is When.SINCE else from_s if when is When.BEFORE else from_s + 86_400
+            matching = [low <= row[2] + 60 * row[3] < high for row in rows]
         case Larger(octets):
-            return facts.size_octets > octets
+            matching = [row[4] > octets for row in rows]
         case Smaller(octets):
-            return facts.size_octets < octets
+            matching = [row[4] < octets for row in rows]
+        case _:
+            assert_never(key)
+    out = bytearray(count)
+    for place, matches in zip(places, matching, strict=True):
+        out[place] = matches
+    return out
+
+
+class _Looker:
+    """Looks at what a search leaves undecided, in a read lane's thread."""
+
+    def __init__(self, house: House, view: View, key: Key, every: Sequence[Leaf]) -> None:
+        self._house = house
+        self._view = view
+        self._key = key
+        self._account: AccountId = view.principal.account
+        self.leaves = every
+        self._clear: list[Clear] = [leaf for leaf in every if isinstance(leaf, Clear)]
+        self._columned: list[Columned] = [leaf for leaf in every if isinstance(leaf, Columned)]
+        self._texted: list[tuple[Texted, bytes]] = [
+            (leaf, texts.needle(leaf.text)) for leaf in every if isinstance(leaf, Texted)
+        ]
+        self.looks = bool(self._clear or self._columned or self._texted)
+        self._by_columns = 0
+
+    def opened(self, stretch: Stretch, undecided: Sequence[int]) -> int:
+        """How many messages of the stretch were, or are about to be, looked into by what is sealed."""
+        by_columns, self._by_columns = self._by_columns, 0
+        return max(by_columns, len(undecided))
+
+    # --- a stretch at a time ---
+
+    def by_rows(self, tx: Transaction, stretch: Stretch, undecided: list[int]) -> list[int]:
+        """Judge by what stands in clear, then by columns; what still is undecided."""
+        view, start = self._view, stretch.start
+        read = searches.facts_with_columns if self._columned else searches.facts
+        uids = view.uids[start : start + stretch.count]
+        place_of = dict(zip(uids, range(stretch.count), strict=True))
+        rows = [row for row in read(tx, view.folder, self._ranges(undecided)) if row[0] in place_of]
+        places = [place_of[row[0]] for row in rows]
+        stretch.keep_alive(undecided, [start + place for place in places])
+        known = bytearray(stretch.count)
+        for place in places:
+            known[place] = 1
+        for leaf in self._clear:
+            stretch.learn(leaf, _clear_mask(leaf, rows, places, stretch.count), known)
+        undecided = stretch.undecided(self._key)
+        if undecided and self._columned:
+            self._by_columns = len(undecided)
+            wanted = stretch.mask(undecided)
+            by_number: dict[int, list[tuple[int, int]]] = defaultdict(list)
+            for row, place in zip(rows, places, strict=True):
+                if row[5] is not None and wanted[place]:
+                    by_number[row[5]].append((row[1], place))
+            for number, members in by_number.items():
+                self._look_in(tx, stretch, BodyId(number), members)
+            undecided = stretch.undecided(self._key)
+        return undecided
+
+    def _ranges(self, indexes: Sequence[int]) -> list[tuple[int, int]]:
+        ranges = self._view.uid_ranges(indexes)
+        if len(ranges) * _SPARSE > indexes[-1] - indexes[0] + 1:
+            return [(ranges[0][0], ranges[-1][1])]
+        return ranges
+
+    def _look_in(self, tx: Transaction, stretch: Stretch, number: BodyId, members: list[tuple[int, int]]) -> None:
+        """Judge the messages that some columns hold; `members`: their bodies and places."""
+        columns = _columns(tx, self._house, self._account, number)
+        if columns is None:
+            return
+        places: dict[int, list[int]] = defaultdict(list)
+        for body, place in members:
+            places[body].append(place)
+        known = _at(stretch.count, places, columns.bodies)
+        for leaf in self._columned:
+            if isinstance(leaf, Header):
+                if not columns.knows(leaf.name, leaf.text):
+                    continue
+                found: Iterable[int] = columns.matching(leaf.name, leaf.text)
+            else:
+                day = leaf.day
+                found = [at for at, n in enumerate(columns.days) if n and _by_date(leaf.when, day, date.fromordinal(n))]
+            stretch.learn(leaf, _at(stretch.count, places, [columns.bodies[at] for at in found]), known)
+
+    # --- a batch at a time ---
+
+    def by_opening(self, tx: Transaction, stretch: Stretch, part: list[int]) -> None:
+        """Judge by search texts; what has none, or isn't decided by them, by opening it."""
+        if self._texted:
+            self._by_texts(tx, stretch, part)
+            part = self._still(stretch, part)
+        if not part:
+            return
+        index_of = {self._view.uids[index]: index for index in part}
+        opened: dict[int, _Opened] = {}
+        for row in messages.sealed(tx, self._view.folder, self._account, self._ranges(part)):
+            index = index_of.get(row.facts.uid)
+            if index is not None and (found := self._open(tx, row)) is not None:
+                opened[index] = found
+        for chosen in (self._columned, [leaf for leaf, _ in self._texted]):
+            if chosen:
+                _ask(stretch, chosen, opened)
+                self._keep(opened.values())
+                opened = {index: opened[index] for index in self._still(stretch, part) if index in opened}
+
+    def _keep(self, opened: "Iterable[_Opened]") -> None:
+        """Keep the search texts made on the way, so that the next search finds them."""
+        account = self._account
+        made = [
+            (message.facts, seal_search_text(message.key, message.facts.body_id, packed))
+            for message in opened
+            if (packed := message.packed) is not None
+        ]
+
+        def write(tx: Transaction) -> None:
+            for facts, sealed in made:
+                searches.keep_text(tx, account, facts.body_id, facts.period, sealed)
+
+        if made:
+            self._house.write.post(write)
+
+    def _still(self, stretch: Stretch, part: Sequence[int]) -> list[int]:
+        undecided = set(stretch.undecided(self._key))
+        return [index for index in part if index in undecided]
+
+    def _by_texts(self, tx: Transaction, stretch: Stretch, part: list[int]) -> None:
+        index_of = {self._view.uids[index]: index for index in part}
+        known: list[int] = []
+        matching: list[list[int]] = [[] for _ in self._texted]
+        tests = [
+            (texts.in_text if isinstance(leaf, Text) else texts.in_body, wanted, hits.append)
+            for (leaf, wanted), hits in zip(self._texted, matching, strict=True)
+        ]
+        unwrap, account = self._house.keys.unwrap, self._account
+        for uid, body, period, wrapped, sealed in searches.texts(tx, self._view.folder, account, self._ranges(part)):
+            index = index_of.get(uid)
+            if index is None:
+                continue
+            try:
+                packed = open_search_text(unwrap(account, body, period, wrapped), body, sealed)
+            except (Unsealable, KeyDestroyed):
+                continue
+            known.append(index)
+            for matches, wanted, hit in tests:
+                if matches(packed, wanted):
+                    hit(index)
+        mask = stretch.mask(known)
+        for (leaf, _), hits in zip(self._texted, matching, strict=True):
+            stretch.learn(leaf, stretch.mask(hits), mask)
+
+    def _open(self, tx: Transaction, row: SealedMessage) -> "_Opened | None":
+        try:
+            key = body_key(self._house, self._account, row)
+            record = Record(open_record(key, row.facts.body_id, row.record))
+        except _UNREADABLE:
+            return None
+        return _Opened(record, OpenedBody(tx, self._house.bodies, row.facts.body_id, key), row.facts, key)
+
+
+def _ask(stretch: Stretch, chosen: Sequence[Columned | Texted], opened: "dict[int, _Opened]") -> None:
+    """Judge by opened messages. One that can't be read is left undecided, and so doesn't match."""
+    known: list[int] = []
+    matching: dict[Columned | Texted, list[int]] = {leaf: [] for leaf in chosen}
+    for index, message in opened.items():
+        try:
+            hits = [leaf for leaf in chosen if message.matches(leaf)]
+        except _UNREADABLE:
+            continue
+        known.append(index)
+        for leaf in hits:
+            matching[leaf].append(index)
+    mask = stretch.mask(known)
+    for leaf, found in matching.items():
+        stretch.learn(leaf, stretch.mask(found), mask)
+
+
+def _at(count: int, places: dict[int, list[int]], bodies: Iterable[int]) -> bytearray:
+    """A mask of the places where these bodies stand."""
+    out = bytearray(count)
+    for body in bodies:
+        for place in places.get(body, ()):
+            out[place] = 1
+    return out
+
+
+def _columns(tx: Transaction, house: House, account: AccountId, number: BodyId) -> Columns | None:
+    found = searches.columns(tx, number)
+    if found is None:
+        return None
+    period, wrapped, sealed = found
+    try:
+        key = house.keys.unwrap(account, number, Period(period), wrapped)
+        return Columns(open_columns(key, number, sealed))
+    except (Unsealable, KeyDestroyed, ColumnsFormatError):
+        return None
 
 
 class _Opened:
     """A message opened for a search; its body only where a key asks for it."""
 
-    def __init__(self, tx: Transaction, house: House, row: SealedMessage, key: bytes, record: Record) -> None:
-        self._tx = tx
-        self._house = house
-        self._row = row
-        self._key = key
+    def __init__(self, record: Record, body: OpenedBody, facts: Facts, key: bytes) -> None:
+        self.facts = facts
+        self.key = key
         self._record = record
-        self._sealed: Sealed | None = None
+        self._body = body
         self._header: bytes | None = None
         self._texts: tuple[str, str] | None = None
-
-    def _read(self, start: int, end: int) -> bytes:
-        if start >= end:
-            return b""
-        if self._sealed is None:
-            self._sealed = open_body(self._tx, self._row.facts.body_id, self._key)
-        return read_sealed(self._tx, self._house.bodies, self._sealed, start, end)
 
     @property
     def header(self) -> bytes:
@@ -185,7 +317,7 @@ class _Opened:
             header = self._record.header
             if header is None:
                 root = self._record.parts[0]
-                header = self._read(root.header_start, root.body_start)
+                header = self._body.read(root.header_start, root.body_start)
             self._header = header
         return self._header
 
@@ -193,8 +325,13 @@ class _Opened:
     def texts(self) -> tuple[str, str]:
         """Header and body, normalised."""
         if self._texts is None:
-            self._texts = texts.searchable(self._record, self._read)
+            self._texts = texts.searchable(self._record, self._body.read)
         return self._texts
+
+    @property
+    def packed(self) -> bytes | None:
+        """Its search text, where it came about and isn't too long."""
+        return None if self._texts is None else texts.pack(*self._texts)
 
     def matches(self, key: Sent | Header | Body | Text) -> bool:
         match key:
@@ -213,99 +350,3 @@ class _Opened:
                 needle = texts.normalise(text)
                 header, body = self.texts
                 return needle in header or needle in body
-
-
-def _needs(key: Key, wanted: tuple[type, ...]) -> int:
-    """How many keys of these kinds stand in it."""
-    match key:
-        case And(keys):
-            return sum(_needs(k, wanted) for k in keys)
-        case Or(left, right):
-            return _needs(left, wanted) + _needs(right, wanted)
-        case Not(inner):
-            return _needs(inner, wanted)
-        case _:
-            return int(isinstance(key, wanted))
-
-
-_FACTS = (Arrived, Larger, Smaller)
-_OPENED = (Sent, Header, Body, Text)
-
-
-async def search(house: House, view: View, key: Key, on_progress: Callable[[int], None] = lambda _: None) -> list[int]:
-    """Indexes of the messages that match, ascending. Raises Refusal(UNAVAILABLE) where the store can't answer.
-
-    A message that is gone or can't be opened doesn't match.
-    """
-    if _needs(key, _OPENED) > MAX_TEXT_KEYS:
-        raise Refusal(Reason.SEARCH_TOO_WIDE, f"over {MAX_TEXT_KEYS} keys that open messages")
-    judge = _Judge(view)
-    found: list[int] = []
-    undecided: list[int] = []
-    step = max(1, _JUDGED_A_TURN // max(1, _needs(key, (object,))))
-    for index in range(view.told_exists):
-        if index % step == 0:
-            await asyncio.sleep(0)
-        verdict = judge.at(index).judge(key)
-        if verdict:
-            found.append(index)
-        elif verdict is None:
-            undecided.append(index)
-    if undecided and _needs(key, _FACTS):
-        undecided = await _by_the_facts(house, view, key, undecided, found)
-    for start in range(0, len(undecided), BATCH_MESSAGES):
-        found += await _opened(house, view, key, undecided[start : start + BATCH_MESSAGES])
-        on_progress(start)
-    if undecided:
-        principal = view.principal
-        details: dict[str, Value] = {
-            "folder": int(view.folder),
-            "opened": len(undecided),
-            "person": int(principal.person),
-        }
-        event = Event(Kind.SEARCHED, principal.account, details=details)
-        await house.write.run(lambda tx: tx.trail(event))
-    return sorted(found)
-
-
-async def _by_the_facts(house: House, view: View, key: Key, undecided: list[int], found: list[int]) -> list[int]:
-    """Judge with what stands in clear; what still must be opened."""
-    rest: list[int] = []
-    judge = _Judge(view)
-    for start in range(0, len(undecided), 10_000):
-        ranges = view.uid_ranges(undecided[start : start + 10_000])
-        rows = await house.read.run(lambda tx, r=ranges: messages.facts(tx, view.folder, r))  # type: ignore[misc]
-        for facts in rows:
-            index = view.index_of(facts.uid)
-            if index is None:
-                continue
-            verdict = judge.at(index, facts).judge(key)
-            if verdict:
-                found.append(index)
-            elif verdict is None:
-                rest.append(index)
-    return rest
-
-
-async def _opened(house: House, view: View, key: Key, part: Sequence[int]) -> list[int]:
-    """Open a batch, in a read lane's thread, and judge."""
-    account = view.principal.account
-    ranges, by_uid = view.uid_ranges(part), {view.uids[index]: index for index in part}
-
-    def work(tx: Transaction) -> list[int]:
-        judge = _Judge(view)
-        out: list[int] = []
-        for row in messages.sealed(tx, view.folder, account, ranges):
-            index = by_uid.get(row.facts.uid)
-            if index is None:
-                continue
-            try:
-                body = body_key(house, account, row)
-                record = Record(open_record(body, row.facts.body_id, row.record))
-                if judge.at(index, row.facts, _Opened(tx, house, row, body, record)).judge(key):
-                    out.append(index)
-            except (Unsealable, KeyDestroyed, BodyGone, RecordFormatError):
-                continue
-        return out
-
-    return await house.read.run(work)

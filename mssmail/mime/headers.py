@@ -94,6 +94,14 @@ def fields(block: bytes) -> Iterator[Field]:
         start = end
 
 
+def unfolded(block: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield name and unfolded value of each field, as `fields` has them, for those who need nothing else of it."""
+    for name, colon, value in _tiles(block):
+        if not colon and (value in _BLANK or not value):
+            return
+        yield name, unfold(value)
+
+
 def first(block: bytes, name: bytes) -> bytes | None:
     """The unfolded value of the first field of that name, None where there is none."""
     return HeaderBlock(block).first(name.lower())

@@ -61,13 +61,14 @@ class Sent:
 class Record:
     """A record over its octets; each section is cut out when it is asked for."""
 
-    __slots__ = ("octets",)
+    __slots__ = ("_parts", "octets")
 
     def __init__(self, octets: bytes) -> None:
         """Take octets as `octets` gave them. Raises RecordFormatError; inner damage shows when a section is read."""
         if len(octets) < 2 or octets[0] != VERSION or len(octets) < 2 + 5 * octets[1]:
             raise RecordFormatError("not a record of version 1")
         self.octets = octets
+        self._parts: tuple[Part, ...] = ()
 
     def section(self, tag: int) -> bytes | None:
         """The octets of a section, None where it is absent."""
@@ -95,12 +96,15 @@ class Record:
     @property
     def parts(self) -> tuple[Part, ...]:
         """All parts, each before its children; the first is the message itself. Raises RecordFormatError."""
+        if self._parts:
+            return self._parts
         try:
             found = unpack(self.section(Tag.PARTS) or b"")
         except (struct.error, IndexError) as damage:
             raise RecordFormatError("part index") from damage
         if not found:
             raise RecordFormatError("part index")
+        self._parts = found
         return found
 
     @property

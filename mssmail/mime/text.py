@@ -4,6 +4,10 @@
 substring, without case). It follows i;unicode-casemap (RFC 5051) and is no finer: whatever that comparator holds equal
 stays equal, and some more does (ß and ss). Compatibility decomposition leaves accents as signs after their letter:
 `cafe` is found in `café`, as RFC 5051 has it too, but not `café` in `cafe`.
+
+A search text is what is kept, sealed, beside a message, so that a search never opens it. The format lies on disk and is
+final: length of the header (4 octets, big-endian), header, body; both normalised, in UTF-8 (where lone surrogates
+stand as such). UTF-8 finds what a search over characters would: no character's octets lie within another's.
 """
 
 from collections.abc import Callable, Iterator
@@ -28,11 +32,43 @@ SEPARATOR = "\0"
 """Stands between pieces, so that no needle spans two: a needle never holds NUL (RFC 3501 §9, CHAR8)."""
 
 
+MAX_SEARCH_TEXT_OCTETS = 1024 * 1024
+"""Of a message whose headers and text parts, or whose search text, are longer, none is kept: it is opened instead."""
+_PIECE = 16 * 1024
+"""Characters folded at a time: some milliseconds, after which other threads get their turn."""
+
+
 def normalise(text: str) -> str:
     """Fold a text or a needle for comparison."""
     if text.isascii():
         return text.lower()
+    if len(text) <= _PIECE:
+        return _fold(text)
+    return "".join([_fold(piece) for piece in _pieces(text)])
+
+
+def _fold(text: str) -> str:
     return normalize("NFKD", normalize("NFKD", text).upper().casefold())
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Cut a text before blanks: each folds by itself, and nothing combines across one."""
+    start = 0
+    while start < len(text):
+        end = text.find(" ", start + _PIECE)
+        end = len(text) if end < 0 else end
+        yield text[start:end]
+        start = end
+
+
+def octets(text: str) -> bytes:
+    """A normalised text or needle as it is kept and compared."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def needle(text: str) -> bytes:
+    """What to look for in search texts."""
+    return octets(normalise(text))
 
 
 def body_texts(record: Record, read: Read) -> Iterator[str]:
@@ -64,6 +100,44 @@ def searchable(record: Record, read: Read) -> tuple[str, str]:
     if header is None:
         header = read(root.header_start, root.body_start)
     return normalise(header_text(header)), normalise(SEPARATOR.join(body_texts(record, read)))
+
+
+def pack(header: str, body: str) -> bytes | None:
+    """The search text of a normalised header and body; None where it is too long to be kept."""
+    head, tail = octets(header), octets(body)
+    if len(head) + len(tail) > MAX_SEARCH_TEXT_OCTETS:
+        return None
+    return len(head).to_bytes(4, "big") + head + tail
+
+
+def is_long(record: Record) -> bool:
+    """Whether the message has more to search than a search text may hold; then none is made. Raises RecordFormatError.
+
+    HTML and encodings only shrink, so that hardly any message is held too long without need.
+    """
+    parts = record.parts
+    length = 0
+    for part in parts:
+        length += part.body_start - part.header_start
+        if part.type == b"text" and part.kind is Kind.LEAF:
+            length += part.end - part.body_start
+    return length > MAX_SEARCH_TEXT_OCTETS
+
+
+def search_text(record: Record, read: Read) -> bytes | None:
+    """The search text of a message, None where it would be too long. Raises RecordFormatError, and what `read` does."""
+    return None if is_long(record) else pack(*searchable(record, read))
+
+
+def in_text(packed: bytes, wanted: bytes) -> bool:
+    """SEARCH TEXT in a search text: in the header, or in the body, never across."""
+    border = 4 + int.from_bytes(packed[:4], "big")
+    return packed.find(wanted, 4, border) >= 0 or packed.find(wanted, border) >= 0
+
+
+def in_body(packed: bytes, wanted: bytes) -> bool:
+    """SEARCH BODY in a search text."""
+    return packed.find(wanted, 4 + int.from_bytes(packed[:4], "big")) >= 0
 
 
 def _names(block: bytes) -> Iterator[str]:

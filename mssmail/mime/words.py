@@ -4,7 +4,7 @@ import re
 from binascii import a2b_qp
 
 from mssmail.mime.charset import decode as decode_charset
-from mssmail.mime.headers import HeaderBlock, fields, unfold
+from mssmail.mime.headers import HeaderBlock, unfold, unfolded
 from mssmail.mime.transfer import base64_octets
 
 _WORD = re.compile(rb"=\?([^?*\s]{1,40})(?:\*[^?\s]{0,40})?\?([bBqQ])\?([^?]*)\?=")
@@ -40,10 +40,14 @@ def decode(value: bytes) -> str:
 
 def header_text(block: bytes) -> str:
     """A header block as decoded lines `Name: value`, for SEARCH TEXT."""
-    return "\n".join(
-        f"{field.name.decode('latin-1')}: {decode(field.value)}" if field.name else decode(field.raw)
-        for field in fields(block)
-    )
+    return "\n".join([_line(name, value) for name, value in unfolded(block)])
+
+
+def _line(name: bytes, value: bytes) -> str:
+    start = name + b": " if name else b""
+    if value.isascii() and b"=?" not in value:
+        return (start + value).decode("latin-1")
+    return start.decode("latin-1") + decode(value)
 
 
 def header_values(block: bytes, name: bytes) -> list[str]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import and_, bindparam, delete, exists, func, not_, select, update
 
 from mssmail.base.ids import AccountId, BodyId, FolderId, Period
+from mssmail.store import searches
 from mssmail.store.interface import Statement, Transaction, put
 from mssmail.store.schema import bodies, body_outbox, messages, periods, records, wraps
 
@@ -111,12 +112,15 @@ def doomed(tx: Transaction, period: Period, count: int) -> list[Doomed]:
 
 
 def drop_wraps(tx: Transaction, period: Period, count: int) -> int:
-    """Delete wraps of a period, at most those of `count` bodies, and mark the bodies as due; how many bodies."""
+    """Delete wraps of a period, at most those of `count` bodies, and mark the bodies as due; how many bodies.
+
+    With them as many of its columns for searches, which count too.
+    """
     found = [row[0] for row in tx.run(_WRAPS_TO_OUTBOX, which=period, count=count).fetchall()]
     if found:
         tx.run_many(_DROP_WRAPS, [{"which": period, "body": body} for body in found])
         mark_due(tx, found, int(tx.now))
-    return len(found)
+    return len(found) + searches.drop_of_period(tx, period, count)
 
 
 def mark_due(tx: Transaction, found: list[int], due: int) -> None:
@@ -137,8 +141,10 @@ def collect(tx: Transaction, found: list[tuple[BodyId, bool]]) -> list[BodyId]:
     """
     files: list[BodyId] = []
     for body, in_store in found:
+        searches.drop_lost(tx, body)
         if tx.run(_HELD, body=body).fetchone() is None:
             tx.run(_DROP_RECORD, body=body)
+            searches.drop_text(tx, body)
             if in_store:
                 files.append(body)
                 continue

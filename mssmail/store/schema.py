@@ -148,6 +148,38 @@ bodies = _table(
 
 records = _table("records", _id("body_id"), _blob("sealed"))
 
+search_texts = _table("search_texts", _id("body_id"), _blob("sealed"))
+
+search_columns = _table(
+    # Header fields of some hundred messages of one account and period, sealed under a key wrapped as a body's is.
+    "search_columns",
+    _id("columns_id"),  # from the numbers of bodies
+    _int("account_id"),
+    _int("period"),
+    _int("count"),
+    _blob("wrapped"),
+    _blob("sealed"),
+    Index("search_columns_period", "period", "account_id"),
+)
+
+search_entries = _rowless(
+    # Which columns hold a message's fields.
+    "search_entries",
+    _id("body_id"),
+    _id("account_id"),
+    _id("period"),
+    _int("columns_id"),
+    Index("search_entries_columns", "columns_id"),
+)
+
+search_due = _rowless(
+    # Messages to be made searchable, by account and period, which share columns.
+    "search_due",
+    _id("account_id"),
+    _id("period"),
+    _id("body_id"),
+)
+
 wraps = _rowless(
     "wraps",
     _id("body_id"),

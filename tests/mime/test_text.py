@@ -2,6 +2,7 @@
 
 import base64
 import quopri
+from unicodedata import normalize
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,19 @@ from mssmail.mime import html, transfer
 from mssmail.mime.charset import codec, decode
 from mssmail.mime.record import build
 from mssmail.mime.scan import Scanner
-from mssmail.mime.text import SEPARATOR, body_texts, normalise, searchable
+from mssmail.mime.text import (
+    MAX_SEARCH_TEXT_OCTETS,
+    SEPARATOR,
+    body_texts,
+    in_body,
+    in_text,
+    needle,
+    normalise,
+    octets,
+    pack,
+    search_text,
+    searchable,
+)
 
 
 def search(message: bytes) -> tuple[str, str]:
@@ -123,6 +136,50 @@ def test_normalise_is_settled(text: str) -> None:
     folded = normalise(text)
     assert normalise(text.title()) == normalise(text.title().lower())
     assert normalise(text.upper()) == folded
+
+
+@given(st.text("ab é\u0301\u0327ß 漢", min_size=1, max_size=40))
+def test_long_texts_fold_as_short_ones(text: str) -> None:
+    """A text is folded in pieces without a difference."""
+    assert normalise(text * 2_000) == normalise_whole(text * 2_000)
+
+
+def normalise_whole(text: str) -> str:
+    return normalize("NFKD", normalize("NFKD", text).upper().casefold())
+
+
+SIGNS = "ab\0éß\ud800漢\U0001f600"
+
+
+@given(st.text(SIGNS, max_size=12), st.text(SIGNS, max_size=12), st.text(SIGNS, max_size=3))
+def test_search_texts_find_what_texts_hold(header: str, body: str, wanted: str) -> None:
+    """In header or body, never across, for any characters."""
+    packed = pack(normalise(header), normalise(body))
+    assert packed is not None
+    folded = normalise(wanted)
+    assert in_body(packed, needle(wanted)) == (folded in normalise(body))
+    assert in_text(packed, needle(wanted)) == (folded in normalise(header) or folded in normalise(body))
+
+
+def test_what_lies_on_disk() -> None:
+    """The layout of a search text is final."""
+    assert pack("é", "bc") == b"\0\0\0\2\xc3\xa9bc"
+    assert octets("\ud800") == b"\xed\xa0\x80"
+
+
+@pytest.mark.parametrize(("size", "kept"), [(MAX_SEARCH_TEXT_OCTETS - 30, True), (MAX_SEARCH_TEXT_OCTETS, False)])
+def test_long_messages_have_no_search_text(size: int, kept: bool) -> None:
+    """Beyond the limit nothing is read of it, nor kept."""
+    message = b"Subject: x\r\n\r\n" + b"a" * size
+    scanner = Scanner()
+    scanner.feed(message)
+    asked: list[int] = []
+
+    def read(start: int, end: int) -> bytes:
+        asked.append(end)
+        return message[start:end]
+
+    assert (search_text(build(scanner.finish()), read) is not None, bool(asked)) == (kept, kept)
 
 
 @pytest.mark.parametrize(

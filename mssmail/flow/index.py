@@ -1,0 +1,204 @@
+"""Making mail searchable after it was taken: search texts and columns, out of what `searches.due` names.
+
+Knows no search. One worker at a time does it, under a lease, in small pieces, in a read lane's thread; while the loop
+is late it pauses, so that deliveries come first. Each turn's rows are written in one transaction with the news that
+they are no longer due: a killed worker loses a turn's work and nothing else. A message not yet done, or too long, is
+opened by searches instead.
+"""
+
+import asyncio
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mssmail.base.ids import AccountId, BodyId, Period
+from mssmail.crypto.body import new_key, open_columns, open_record, seal_columns, seal_search_text
+from mssmail.crypto.envelope import Unsealable
+from mssmail.crypto.keystore import KeyDestroyed
+from mssmail.flow.house import House
+from mssmail.flow.read import BodyGone, OpenedBody
+from mssmail.metrics.logs import failure, get_logger
+from mssmail.metrics.registry import counter
+from mssmail.mime import columns as columns_of_fields
+from mssmail.mime import text as texts
+from mssmail.mime.columns import Columns, ColumnsFormatError, Entry
+from mssmail.mime.record import Record, RecordFormatError
+from mssmail.store import leases, searches
+from mssmail.store.interface import Transaction
+from mssmail.store.leases import Lease
+from mssmail.store.searches import Due, NewColumns
+
+LEASE = "search"
+LEASE_TERM_S = 30
+EVERY_S = 0.25
+"""How long a new message may wait; an idle turn costs one look at an empty table."""
+_TURN = 256
+"""Messages whose rows are written in one commit."""
+_PIECE = 8
+"""Messages opened at a time: about a millisecond."""
+MAX_ENTRIES = 512
+"""Of columns: more make each rewrite longer than what a search saves."""
+_WORTH = 4
+"""Columns are rewritten together with new entries where they hold at most so many times as many: each entry is
+rewritten a few times, and an account and period has few columns."""
+_LOOKS = 8
+_LATE_S = 0.002
+"""So late after so many turns of the loop and an empty unit of reading, there is better to do; idle, it is a tenth."""
+_MAX_PAUSE_S = 0.5
+
+_indexed = counter("mssmail_messages_indexed_total", "Messages made searchable without being opened.")
+_failed = counter("mssmail_messages_unindexed_total", "Messages that couldn't be made searchable.")
+_log = get_logger("index")
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What came of one message: its sealed search text and its entry, each only where it was asked for and can be."""
+
+    due: Due
+    text: bytes | None = None
+    entry: Entry | None = None
+
+
+class Indexer:
+    """The standing task of one worker."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._holder = f"{os.getpid()}.{id(self):x}"
+        self._first = 0
+        """The account to go on with: none is starved by one that gets much mail."""
+        self._pause_s = 0.0
+
+    async def run(self) -> int:
+        """Make searchable what is due; how many messages. Returns at once where another worker does it.
+
+        Raises Refusal(UNAVAILABLE, STORAGE_FULL).
+        """
+        if not await self._due():
+            return 0
+        write = self._house.write
+        lease = await write.run(lambda tx: leases.take(tx, LEASE, self._holder, LEASE_TERM_S))
+        if lease is None:
+            return 0
+        count = 0
+        try:
+            while due := await self._due():
+                count += await self._turn(lease, due)
+        finally:
+            await write.run(lambda tx: leases.drop(tx, lease))
+        return count
+
+    async def _due(self) -> list[Due]:
+        first = self._first
+        found = await self._house.read.run(lambda tx: searches.due(tx, first, _TURN))
+        if not found and first:
+            found = await self._house.read.run(lambda tx: searches.due(tx, 0, _TURN))
+        if found:
+            full, last = len(found) == _TURN, found[-1].account
+            self._first = last if full and found[0].account != last else last + 1
+        return found
+
+    async def _turn(self, lease: Lease, due: Sequence[Due]) -> int:
+        """Take some messages from due to done, in one commit."""
+        house, made, sealed = self._house, list[_Made](), dict[BodyId, bytes]()
+        for at in range(0, len(due), _PIECE):
+            await self._give_way()
+            part = due[at : at + _PIECE]
+            made += await house.read.run(lambda tx, p=part: self._make_all(tx, p, sealed))  # type: ignore[misc]
+        groups: dict[tuple[AccountId, Period], list[Entry]] = defaultdict(list)
+        for each in made:
+            if each.text is not None:
+                sealed[each.due.body] = each.text
+            if each.entry is not None:
+                groups[each.due.account, each.due.period].append(each.entry)
+        columns: list[NewColumns] = []
+        for (account, period), entries in groups.items():
+            new = await house.read.run(lambda tx, a=account, p=period, e=entries: self._join(tx, a, p, e))  # type: ignore[misc]
+            if new is not None:
+                columns.append(new)
+
+        def write(tx: Transaction) -> int:
+            leases.hold(tx, lease)
+            return searches.write(tx, due, sealed, columns)
+
+        waiting = await house.write.run(write)
+        if waiting:
+            await asyncio.sleep(_MAX_PAUSE_S)
+        _indexed.inc(len(sealed))
+        return len(due)
+
+    async def _give_way(self) -> None:
+        """See whether the loop or the readers are kept busy; if so, pause, the longer the longer it lasts."""
+        clock = self._house.clock
+        before = clock.monotonic()
+        for _ in range(_LOOKS):
+            await asyncio.sleep(0)
+        await self._house.read.run(lambda _: None)
+        if clock.monotonic() - before < _LATE_S:
+            self._pause_s /= 4
+            return
+        self._pause_s = min(_MAX_PAUSE_S, max(0.02, self._pause_s * 2))
+        await asyncio.sleep(self._pause_s)
+
+    # --- in a read lane's thread ---
+
+    def _make_all(self, tx: Transaction, part: Sequence[Due], known: dict[BodyId, bytes]) -> list[_Made]:
+        """`known`: texts made already in this turn; a body is often due for several accounts."""
+        out: list[_Made] = []
+        fresh: set[BodyId] = set()
+        for due in part:
+            wants_text = not due.has_text and due.body not in known and due.body not in fresh
+            made = self._make(tx, due, wants_text=wants_text)
+            if made.text is not None:
+                fresh.add(due.body)
+            out.append(made)
+        return out
+
+    def _make(self, tx: Transaction, due: Due, *, wants_text: bool) -> _Made:
+        if due.wrapped is None or (due.has_entry and not wants_text):
+            return _Made(due)
+        try:
+            key = self._house.keys.unwrap(due.account, due.body, due.period, due.wrapped)
+            sealed = searches.record(tx, due.body)
+            if sealed is None:
+                return _Made(due)
+            record = Record(open_record(key, due.body, sealed))
+            entry = None if due.has_entry else columns_of_fields.entry(due.body, record)
+            text = None
+            if wants_text:
+                text = texts.search_text(record, OpenedBody(tx, self._house.bodies, due.body, key).read)
+            return _Made(due, None if text is None else seal_search_text(key, due.body, text), entry)
+        except (Unsealable, KeyDestroyed, BodyGone, RecordFormatError):
+            _failed.inc()
+        return _Made(due)
+
+    def _join(self, tx: Transaction, account: AccountId, period: Period, new: list[Entry]) -> NewColumns | None:
+        """New columns of these entries and of such as are worth rewriting; None where the keys are gone."""
+        entries, replaced = list(new), list[tuple[BodyId, int]]()
+        keys = self._house.keys
+        for number, count in searches.columns_of(tx, account, period):
+            if count > _WORTH * len(entries) or count + len(entries) > MAX_ENTRIES:
+                break
+            found = searches.columns(tx, number)
+            if found is None:
+                continue
+            try:
+                key = keys.unwrap(account, number, period, found[1])
+                entries += Columns(open_columns(key, number, found[2])).entries()
+            except KeyDestroyed:
+                return None
+            except (Unsealable, ColumnsFormatError) as damage:
+                failure(_log, "damaged columns", damage, number=int(number))
+                continue
+            replaced.append((number, count))
+        number, key = self._house.body_numbers.take(), new_key()
+        try:
+            wrapped = keys.wrap(account, number, period, key)
+        except KeyDestroyed:
+            return None
+        sealed = seal_columns(key, number, columns_of_fields.pack(entries))
+        return NewColumns(
+            number, account, period, len(entries), wrapped, sealed, [BodyId(e.body) for e in new], replaced
+        )
