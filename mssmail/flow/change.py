@@ -118,7 +118,7 @@ class Changer:
             if done is None:
                 raise Refusal(Reason.FOLDER_MISSING)
             still = messages.ranges_of(done.source)
-            messages.remove(tx, view.folder, principal.account, still, modseq, keep_wraps=True)
+            messages.remove(tx, view.folder, principal.account, still, modseq, uids=done.source, keep_wraps=True)
             details = _details(principal, view, ranges, to=int(row.folder_id), count=len(done.source), first=done.first)
             tx.trail(Event(Kind.MOVED, principal.account, details=details))
             return Copied(row.uid_validity, done.source, done.first)
@@ -137,17 +137,18 @@ class Changer:
 
         def work(tx: Transaction) -> int:
             doomed = messages.with_flag(tx, view.folder, ranges, _DELETED)
-            return erase(tx, view, principal, messages.ranges_of(doomed))
+            return _erase(tx, view, principal, doomed)
 
         count = await self._house.write.run(work)
         await view.refresh()
         return count
 
 
-def erase(tx: Transaction, view: View, principal: Principal, ranges: Sequence[tuple[int, int]]) -> int:
+def _erase(tx: Transaction, view: View, principal: Principal, uids: list[int]) -> int:
     """Take messages out for good at their owner's word."""
+    ranges = messages.ranges_of(uids)
     modseq = accounts.change(tx, principal.account)
-    gone = messages.remove(tx, view.folder, principal.account, ranges, modseq)
+    gone = messages.remove(tx, view.folder, principal.account, ranges, modseq, uids=uids)
     accounts.release(tx, principal.account, gone.octets)
     details = _details(principal, view, ranges, count=len(gone.uids))
     tx.trail(Event(Kind.EXPUNGED, principal.account, details=details))

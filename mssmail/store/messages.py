@@ -178,13 +178,19 @@ def _outbox(dialect: str) -> Any:
 
 
 _OUTBOX = Statement(_outbox)
+# `+ 0` keeps the index of periods out of it: SQLite would go through all of a day's messages for each body, and the
+# index of bodies finds the few that share one.
 _ORPHAN_WRAPS = Statement(
     delete(wraps).where(
         wraps.c.body_id.in_(select(body_outbox.c.body_id).where(body_outbox.c.due_at == bindparam("due"))),
         wraps.c.account_id == bindparam("account"),
         not_(
             exists().where(
-                and_(_m.body_id == wraps.c.body_id, _m.account_id == wraps.c.account_id, _m.period == wraps.c.period)
+                and_(
+                    _m.body_id == wraps.c.body_id,
+                    _m.account_id == wraps.c.account_id,
+                    _m.period + 0 == wraps.c.period,
+                )
             )
         ),
     )
@@ -462,14 +468,18 @@ def remove(
     ranges: Ranges,
     modseq: int,
     *,
+    uids: list[int] | None = None,
     keep_wraps: bool = False,
     grace_s: int = OUTBOX_GRACE_S,
 ) -> Removed:
     """Take messages out of a folder for good: rows, wraps that nothing else in the account needs; bodies after a grace.
 
-    `keep_wraps` for MOVE, where the copies made in the same transaction need them.
+    `uids`: all that stand in those ranges, where the caller has read them in this transaction, and the ranges hold
+    nothing else. `keep_wraps` for MOVE, where the copies made in the same transaction need them.
     """
-    uids = _uids(tx, folder, ranges)
+    exact = uids is not None
+    if uids is None:
+        uids = _uids(tx, folder, ranges)
     if not uids:
         return Removed([], 0)
     _, unseen, octets = _sums(tx, folder, ranges)
@@ -482,7 +492,10 @@ def remove(
         tx.run(_ORPHAN_WRAPS, due=due, account=account)
     tx.run_many(
         _PUT_VANISHED,
-        [{"folder_id": folder, "modseq": modseq, "uid_low": low, "uid_high": high} for low, high in ranges_of(uids)],
+        [
+            {"folder_id": folder, "modseq": modseq, "uid_low": low, "uid_high": high}
+            for low, high in (ranges if exact else ranges_of(uids))
+        ],
     )
     folders.count(tx, folder, modseq, messages=-len(uids), unseen=-unseen, octets=-octets)
     return Removed(uids, octets)

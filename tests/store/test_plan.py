@@ -1,0 +1,33 @@
+"""How SQLite goes about the statements of messages: by the key of what they name, never through a whole table."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mssmail.store import messages
+from mssmail.store.interface import Statement
+from tests.support.houses import Home
+
+STATEMENTS = sorted(name for name, value in vars(messages).items() if isinstance(value, Statement))
+_WIDE = re.compile(
+    r"SCAN (messages|wraps|records|bodies|body_outbox|vanished|periods)\b|INDEX (messages|wraps)_period \(period=\?\)$"
+)
+"""A whole table, or all that shares a period: a day's mail of the whole store."""
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    made = Home(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_statement_goes_by_its_key(name: str, home: Home) -> None:
+    """What one folder's command costs doesn't depend on what else is in the store."""
+    tx = home.tx()
+    sql = vars(messages)[name].for_dialect(tx.dialect)[0]
+    plan = [str(row[3]) for row in tx.driver.execute(f"EXPLAIN QUERY PLAN {sql}", [1] * sql.count("?")).fetchall()]
+    assert [step for step in plan if _WIDE.search(step)] == []
