@@ -44,7 +44,9 @@ class KeyRing:
         self._keks: dict[tuple[int, int], AESGCM] = {}
         system = store.obtain(KeyKind.SYSTEM, 0)
         self._system = subkey(system, LABEL_SYSTEM)
-        self._digest = subkey(system, LABEL_DIGEST)
+        # Copied for each digest: to start from the key costs three times that, and hmac.digest() gives up the
+        # interpreter each time, which on the loop costs a change of threads.
+        self._digest = hmac.new(subkey(system, LABEL_DIGEST), digestmod="sha256")
 
     # --- accounts and periods ---
 
@@ -155,4 +157,6 @@ class KeyRing:
 
     def digest(self, purpose: str, value: bytes) -> bytes:
         """16 octets by which an address or id is found without being known (HMAC-SHA-256, cut)."""
-        return hmac.digest(self._digest, purpose.encode() + b"\0" + value, "sha256")[:DIGEST_OCTETS]
+        begun = self._digest.copy()
+        begun.update(purpose.encode() + b"\0" + value)
+        return begun.digest()[:DIGEST_OCTETS]

@@ -4,13 +4,17 @@ Knows how the facts are looked up; what follows from them is in `policy`. Each r
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 from mssmail.audit.events import Event, Kind, Value
 from mssmail.base.address import Address
-from mssmail.base.principal import Principal, Recipient
+from mssmail.base.principal import BoxKind, Principal, Recipient
 from mssmail.base.refusal import Refusal
+from mssmail.directory.model import SnapshotInfo
 from mssmail.flow.house import House
+from mssmail.flow.lookups import Lookups
 from mssmail.flow.standing import Standing
+from mssmail.identity.credentials import Dossier
 from mssmail.metrics.registry import counter
 from mssmail.policy.facts import RecipientFacts
 from mssmail.policy.facts import Standing as AccountStanding
@@ -22,6 +26,10 @@ from mssmail.store.accounts import AccountRow, State
 from mssmail.store.interface import Transaction
 
 _decided = counter("mssmail_recipients_total", "Recipients by the gate's decision.", labels=("outcome",))
+_let_in = _decided.labels(outcome="ok")
+
+REMEMBERED: Final = 20_000
+"""Holders whose registration is remembered, some 200 octets each; past that the memory starts anew."""
 
 
 class Gate:
@@ -31,6 +39,9 @@ class Gate:
         self._house = house
         self._standing = standing
         self._domains = frozenset(house.settings.server.domains)
+        self._lookups = Lookups(house)
+        self._struck: dict[tuple[BoxKind, str], bool] = {}
+        self._struck_in: SnapshotInfo | None = None
 
     async def recipient(self, principal: Principal, address: Address, size_octets: int | None = None) -> Recipient:
         """Let a recipient in. `size_octets`: announced by SIZE.
@@ -53,12 +64,8 @@ class Gate:
 
     async def foresee(self, addresses: Sequence[Address], size_octets: int | None = None) -> list[Recipient | Refusal]:
         """What `recipients` decides, for an administrator who asks: nobody writes, so nothing is traced."""
-        digests = [self._standing.credentials.address_digest(a) if self._is_own(a) else None for a in addresses]
-
-        def read(tx: Transaction) -> list[AccountRow | None]:
-            return [None if digest is None else accounts.by_address(tx, digest) for digest in digests]
-
-        rows = await self._house.read.run(read) if any(digests) else [None] * len(addresses)
+        digest = self._standing.credentials.address_digest
+        rows = await self._lookups.rows([digest(a) if self._is_own(a) else None for a in addresses])
         return [self._decide(a, row, size_octets or 0) for a, row in zip(addresses, rows, strict=True)]
 
     def _is_own(self, address: Address) -> bool:
@@ -90,10 +97,21 @@ class Gate:
             own_domain=True,
             standing=AccountStanding(row.state.value),
             directory_stale=not suspended and self._standing.directory_stale(),
-            holder_listed=not suspended and not self._standing.struck_off(dossier),
+            holder_listed=not suspended and not self._struck_off(dossier),
             octets_left=row.quota_octets - row.used_octets,
             octets_announced=size_octets,
         )
+
+    def _struck_off(self, dossier: Dossier) -> bool:
+        """As Standing says, remembered for as long as a snapshot is in service. Raises Refusal(UNAVAILABLE)."""
+        snapshot = self._house.directory.info()
+        if snapshot is not self._struck_in or len(self._struck) >= REMEMBERED:
+            self._struck, self._struck_in = {}, snapshot
+        holder = dossier.kind, dossier.holder
+        struck = self._struck.get(holder)
+        if struck is None:
+            struck = self._struck[holder] = self._standing.struck_off(dossier)
+        return struck
 
     def _listed(self, address: Address) -> tuple[bool, bool]:
         """Whether the directory has a box of that address or a professional whose national id it begins with; and
@@ -121,7 +139,7 @@ class Gate:
                 _decided.labels(outcome=decision.reason.value).inc()
                 events.append(_event(Kind.RECIPIENT_REFUSED, principal, address, decision))
             else:
-                _decided.labels(outcome="ok").inc()
+                _let_in.inc()
         if events:
 
             def write(tx: Transaction) -> None:

@@ -5,9 +5,13 @@ a missing `Date` or `Message-ID` added (RFC 6409 §8). `Received` never shows th
 A refusal known before the end is kept until it: the message is consumed first.
 """
 
-import hashlib
+import asyncio
 from collections import deque
 from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final
+
+from cryptography.hazmat.primitives import hashes
 
 from mssmail.audit.events import Event, Kind, Value
 from mssmail.base.address import Address
@@ -31,6 +35,16 @@ MAX_RECEIVED = 100
 
 _untraced = counter("mssmail_trail_lost_total", "Refusals that the trail couldn't take, for want of disk.")
 _submitted = counter("mssmail_submissions_total", "Submissions by outcome.", labels=("outcome",))
+_accepted = _submitted.labels(outcome="ok")
+
+TOLD_AFTER_S: Final = 0.02
+"""How long read 250s are gathered before the store hears of them in one unit of work."""
+
+
+@lru_cache(maxsize=4)
+def _date_of(second: int) -> bytes:
+    """A Date header's value; a busy server asks for the same one hundreds of times."""
+    return format_date(utc(second))
 
 
 class Submission:
@@ -54,7 +68,8 @@ class Submission:
         self._keeper = Keeper(house)
         self.queue_id = f"{self._keeper.body:x}"
         self._header: bytearray | None = bytearray()
-        self._digest = hashlib.sha256()
+        # Not hashlib's: it gives up the interpreter at each update, for a hash of microseconds.
+        self._digest = hashes.Hash(hashes.SHA256())
         self._size = 0
         self._refusal: Refusal | None = None
         self.replay_digest = b""
@@ -88,6 +103,15 @@ class Submission:
             self.refuse(refusal.reason, refusal.detail)
 
     async def _write_header(self, header: bytearray, data: bytes) -> None:
+        if not header:
+            # As a rule all of it comes at once, and nothing need be put together.
+            end = data.find(b"\r\n\r\n") + 4
+            if 4 <= end <= HEADER_OCTETS and not data.startswith(b"\r\n"):
+                self._header = None
+                await self._write_body(await self._edited(data[:end]))
+                if len(data) > end:
+                    await self._write_body(data[end:])
+                return
         searched = max(0, len(header) - 3)
         header += data
         end = 2 if header.startswith(b"\r\n") else header.find(b"\r\n\r\n", searched) + 4
@@ -113,9 +137,9 @@ class Submission:
         await self._check_from(header)
         if header.count(b"received") > MAX_RECEIVED:
             raise Refusal(Reason.LOOP, f"{header.count(b'received')} Received fields")
-        now = utc(self._house.clock.now())
+        now = int(self._house.clock.now())
         name = self._house.settings.server.name
-        date = format_date(now)
+        date = _date_of(now)
         id_and_date = f"id {self.queue_id};\r\n ".encode() + date
         trace = f"Return-Path: <{self._sender}>\r\nReceived: by {name} (mssmail) with {self._protocol()} ".encode()
         trace += id_and_date + b"\r\n"
@@ -123,7 +147,9 @@ class Submission:
         if b"date" not in header:
             added.append(b"Date: " + date + b"\r\n")
         if b"message-id" not in header:
-            added.append(f"Message-ID: <{self.queue_id}.{int(now.timestamp()):x}@{name}>\r\n".encode())
+            added.append(f"Message-ID: <{self.queue_id}.{now:x}@{name}>\r\n".encode())
+        if not added and b"bcc" not in header:
+            return trace + block
         return edit(block, prepend=trace, append=added)
 
     def _protocol(self) -> str:
@@ -162,7 +188,7 @@ class Submission:
             await self._keeper.abort()
             await self._trace(refusal)
             raise
-        _submitted.labels(outcome="ok").inc()
+        _accepted.inc()
         return self.queue_id if repeated is None else repeated
 
     async def abort(self) -> None:
@@ -182,7 +208,7 @@ class Submission:
     def _replay(self) -> Replay:
         recipients = sorted(r.address.key for r in self._recipients)
         envelope = "\0".join([str(self._principal.person), self._sender.key, *recipients])
-        digest = self._house.keys.digest("replay", envelope.encode() + b"\0" + self._digest.digest())
+        digest = self._house.keys.digest("replay", envelope.encode() + b"\0" + self._digest.finalize())
         self.replay_digest = digest
         return Replay(digest, self.queue_id)
 
@@ -199,11 +225,38 @@ class Submission:
             _untraced.inc()
 
 
-class Acknowledgements:
-    """Which 250s of a connection its client is known to have read."""
+class Readings:
+    """Which 250s were read, gathered over connections: one unit of work for many. All methods on the loop.
+
+    That the store hears of it later harms nobody: while a connection is open, its submissions are held against no one.
+    `close` it before the store.
+    """
 
     def __init__(self, house: House) -> None:
         self._house = house
+        self._read: list[bytes] = []
+
+    def add(self, digests: list[bytes]) -> None:
+        if not self._read:
+            asyncio.get_running_loop().call_later(TOLD_AFTER_S, self.tell)
+        self._read += digests
+
+    def tell(self) -> None:
+        """Tell the store now."""
+        if self._read:
+            read, self._read = self._read, []
+            self._house.write.post(lambda tx: replays.forget(tx, read))
+
+    def close(self) -> None:
+        self.tell()
+
+
+class Acknowledgements:
+    """Which 250s of a connection its client is known to have read."""
+
+    def __init__(self, house: House, readings: Readings) -> None:
+        self._house = house
+        self._readings = readings
         self._unread: list[bytes] = []
 
     def sent(self, digest: bytes) -> None:
@@ -213,11 +266,13 @@ class Acknowledgements:
         """The client's next command came: it read what was sent before."""
         if self._unread:
             unread, self._unread = self._unread, []
-            self._house.write.post(lambda tx: replays.forget(tx, unread))
+            self._readings.add(unread)
 
     def lost(self) -> None:
         """The connection ended without another command."""
         if self._unread:
+            # Of the same octets an earlier sending may have been read: that goes before.
+            self._readings.tell()
             unread, self._unread = self._unread, []
             self._house.write.post(lambda tx: replays.arm(tx, unread))
 

@@ -16,7 +16,7 @@ from mssmail.crypto.format import name_aad
 from mssmail.crypto.keys import KeyRing
 
 _REMEMBERED: Final = 20_000
-"""Some 500 octets each; past that the memory starts anew."""
+"""Dossiers, some 500 octets each, and addresses' digests, some 200; past that the memory starts anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +70,12 @@ def organisation_subject(organisational_unit: str, common_name: str) -> str:
 class Credentials:
     """Seals and opens both, and makes the digests by which rows are found. Safe for threads."""
 
-    __slots__ = ("_keys", "_opened")
+    __slots__ = ("_digests", "_keys", "_opened")
 
     def __init__(self, keys: KeyRing) -> None:
         self._keys = keys
         self._opened: dict[tuple[int, bytes], Dossier] = {}
+        self._digests: dict[str, bytes] = {}
 
     def seal_dossier(self, account: AccountId, dossier: Dossier) -> bytes:
         content = {
@@ -117,7 +118,14 @@ class Credentials:
 
     def address_digest(self, address: Address) -> bytes:
         """For `accounts.address_digest`."""
-        return self._keys.digest("address", address.key.encode())
+        key = address.key
+        found = self._digests.get(key)
+        if found is None:
+            found = self._keys.digest("address", key.encode())
+            if len(self._digests) >= _REMEMBERED:
+                self._digests.clear()
+            self._digests[key] = found
+        return found
 
     def holder_digest(self, holder: str) -> bytes:
         """For `accounts.holder_digest`."""

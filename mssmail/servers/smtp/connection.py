@@ -80,7 +80,7 @@ class Connection(SMTP):
         self._deadline = 0.0
         self._at_latest = 0.0
         """When the peer's time is up however often it speaks: to sign in, or to send a message."""
-        self._acks = Acknowledgements(server.house)
+        self._acks = Acknowledgements(server.house, server.readings)
 
     async def _obey(self, line: bytes | None) -> None:
         """Carry out a command; None for one that was too long. Raises Gone."""

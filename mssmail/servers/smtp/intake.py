@@ -27,6 +27,8 @@ MAX_FAULTS: Final = 20
 """Commands that couldn't be read or came out of order, on one connection."""
 MIN_OCTETS_PER_S: Final = 1024
 """Slower than this on average, beyond one `smtp.timeout`, a message isn't waited for: a twentieth of a bad line."""
+PIECE_OCTETS: Final = 64 * 1024
+"""How much is looked at in one go: it stays in the processor's cache while it is searched, hashed and sealed."""
 
 Detail = str | int | float | bool | list[str] | list[int] | list[list[int]] | None
 """What the trail takes."""
@@ -150,7 +152,7 @@ class Intake(Connection):
             if not self._buffer:
                 await self._more()
             try:
-                octets = decoder.feed(self._take())
+                octets = decoder.feed(self._take(PIECE_OCTETS))
                 if wrong is None:
                     await submission.write(octets)
                     self._judge(decoder, submission)
@@ -255,7 +257,7 @@ class Intake(Connection):
             self._at_latest = min(before, started + taken / MIN_OCTETS_PER_S)
             if not self._buffer:
                 await self._more()
-            octets = self._take(left)
+            octets = self._take(min(left, PIECE_OCTETS))
             left -= len(octets)
             taken += len(octets)
             try:

@@ -13,7 +13,7 @@ from mssmail.flow.gate import Gate
 from mssmail.flow.house import House
 from mssmail.flow.login import Login
 from mssmail.flow.sessions import Sessions
-from mssmail.flow.submit import Rate
+from mssmail.flow.submit import Rate, Readings
 from mssmail.metrics.registry import counter, gauge
 from mssmail.servers.net.peer import address_of, is_loopback
 from mssmail.servers.net.stream import TlsContext
@@ -55,6 +55,7 @@ class SubmissionServer:
         self.role = role
         self.tls = tls
         self.rate = rate or Rate(house)
+        self.readings = Readings(house)
         self.loop = asyncio.get_running_loop()
         self.greeting = f"220 {house.settings.server.name} ESMTP\r\n".encode("ascii")
         self._announced = {
@@ -119,3 +120,4 @@ class SubmissionServer:
             session.abort()
         if tasks:
             await asyncio.wait(tasks, timeout=COMMIT_S)
+        self.readings.close()
