@@ -85,6 +85,10 @@ _PLAIN_ADDRESS = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*@[a-z0-9]+(?:[.-][a-z0
 _APOSTROPHES = str.maketrans("’‘ʼ`´", "'''''")
 
 
+_FIRST = itemgetter(0)
+"""Strings alone are sorted several times faster than the tuples that begin with them."""
+
+
 def fold_header(name: str) -> str:
     """The form by which column names are compared: no accents, one apostrophe, lower case, single spaces."""
     plain = unicodedata.normalize("NFKD", name.translate(_APOSTROPHES))
@@ -177,10 +181,10 @@ class Rows:
             key = f"{name_key} {given_key}"
             pending[raw_id or national_id] = (national_id, id_type, name, given, profession, key)
             if len(pending) >= BATCH:
-                yield sorted(pending.values())
+                yield sorted(pending.values(), key=_FIRST)
                 pending = {}
         if pending:
-            yield sorted(pending.values())
+            yield sorted(pending.values(), key=_FIRST)
 
     def boxes(self) -> Iterator[tuple[list[BoxRow], list[StructureRow]]]:
         """Batches of boxes sorted by address, with the structures they name."""
@@ -213,10 +217,10 @@ class Rows:
                 structures[structure_id] = clean(structure_name)
             boxes.append((key, kind, person, structure_id, written, clean(service)))
             if len(boxes) >= BATCH:
-                yield sorted(boxes), sorted(structures.items())
+                yield sorted(boxes, key=_FIRST), sorted(structures.items())
                 boxes, structures = [], {}
         if boxes:
-            yield sorted(boxes), sorted(structures.items())
+            yield sorted(boxes, key=_FIRST), sorted(structures.items())
 
     def _lines(self) -> Iterator[tuple[int, tuple[str, ...]]]:
         """Line numbers and wanted values of the lines whose width is right."""
