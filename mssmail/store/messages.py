@@ -57,10 +57,11 @@ _PERIOD_OPEN = Statement(select(periods.c.state).where(periods.c.period == bindp
 _VIEW = Statement(
     select(_m.uid, _m.flags, _m.keywords, _m.modseq).where(_m.folder_id == bindparam("folder")).order_by(_m.uid)
 )
+# `+ 0`: to be spared a sort of the few that changed, SQLite would go through the whole folder.
 _CHANGED = Statement(
     select(_m.uid, _m.flags, _m.keywords, _m.modseq)
     .where(_m.folder_id == bindparam("folder"), _m.modseq > bindparam("since"))
-    .order_by(_m.uid)
+    .order_by(_m.uid + 0)
 )
 _VANISHED = Statement(
     select(vanished.c.uid_low, vanished.c.uid_high)

@@ -15,6 +15,9 @@ _WIDE = re.compile(
     r"SCAN (messages|wraps|records|bodies|body_outbox|vanished|periods)\b|INDEX (messages|wraps)_period \(period=\?\)$"
 )
 """A whole table, or all that shares a period: a day's mail of the whole store."""
+_FOLDER = re.compile(r"SEARCH messages USING PRIMARY KEY \(folder_id=\?\)$")
+_OF_A_FOLDER = {"_VIEW", "_OCTETS_WITH_FLAG"}
+"""The statements that are about all of a folder."""
 
 
 @pytest.fixture
@@ -31,3 +34,4 @@ def test_statement_goes_by_its_key(name: str, home: Home) -> None:
     sql = vars(messages)[name].for_dialect(tx.dialect)[0]
     plan = [str(row[3]) for row in tx.driver.execute(f"EXPLAIN QUERY PLAN {sql}", [1] * sql.count("?")).fetchall()]
     assert [step for step in plan if _WIDE.search(step)] == []
+    assert bool([step for step in plan if _FOLDER.search(step)]) is (name in _OF_A_FOLDER)
