@@ -6,6 +6,7 @@ by case, and a gate that did could be walked around. Quoted local parts and addr
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 MAX_LOCAL_OCTETS = 64
 MAX_DOMAIN_OCTETS = 255
@@ -30,14 +31,7 @@ class Address:
 
         The domain is kept in lower case. Linear in the length, which is bounded first.
         """
-        if len(text) > MAX_ADDRESS_OCTETS or (m := _ADDRESS.fullmatch(text)) is None:
-            return None
-        local, domain = m[1], m[2].lower()
-        if len(local.encode()) > MAX_LOCAL_OCTETS or len(text.encode()) > MAX_ADDRESS_OCTETS:
-            return None
-        if any(len(label) > 63 for label in domain.split(".")):
-            return None
-        return cls(local, domain)
+        return _parse(text) if len(text) <= MAX_ADDRESS_OCTETS else None
 
     @property
     def key(self) -> str:
@@ -50,3 +44,16 @@ class Address:
 
     def __str__(self) -> str:
         return f"{self.local}@{self.domain}"
+
+
+@lru_cache(maxsize=4096)
+def _parse(text: str) -> Address | None:
+    """Remembered, since one mail names its sender twice and a busy server the same people all day."""
+    if (m := _ADDRESS.fullmatch(text)) is None:
+        return None
+    local, domain = m[1], m[2].lower()
+    if len(local.encode()) > MAX_LOCAL_OCTETS or len(text.encode()) > MAX_ADDRESS_OCTETS:
+        return None
+    if any(len(label) > 63 for label in domain.split(".")):
+        return None
+    return Address(local, domain)

@@ -1,10 +1,15 @@
 """ENVELOPE, as RFC 3501 §7.4.2 spells it: date, subject, from, sender, reply-to, to, cc, bcc, in-reply-to,
 message-id."""
 
+from functools import lru_cache
+from typing import Final
+
 from mssmail.mime.addresses import Mailbox, parse
 from mssmail.mime.headers import HeaderBlock
 from mssmail.mime.limits import DEFAULT
 from mssmail.mime.nstring import nstring
+
+_SHORT_OCTETS: Final = 256
 
 
 def render(block: HeaderBlock, *, limit: int = DEFAULT.addresses) -> bytes:
@@ -33,8 +38,16 @@ def render(block: HeaderBlock, *, limit: int = DEFAULT.addresses) -> bytes:
 def _addresses(value: bytes | None, limit: int) -> bytes:
     if not value:
         return b"NIL"
+    return _spelt_short(value, limit) if len(value) <= _SHORT_OCTETS else _spelt(value, limit)
+
+
+def _spelt(value: bytes, limit: int) -> bytes:
     spelt = [_address(entry) for entry in parse(value, limit=limit).entries]
     return b"(%b)" % b"".join(spelt) if spelt else b"NIL"
+
+
+_spelt_short = lru_cache(maxsize=4096)(_spelt)
+"""Few people write to few others again and again; long lists aren't kept."""
 
 
 def _address(entry: Mailbox) -> bytes:

@@ -74,6 +74,10 @@ class HeaderBlock:
         """How many fields bear that name (lower case)."""
         return len(self._values.get(name, ()))
 
+    def has_none_of(self, names: frozenset[bytes]) -> bool:
+        """Whether no field bears one of these names (lower case)."""
+        return names.isdisjoint(self._values)
+
     def __contains__(self, name: bytes) -> bool:
         return name in self._values
 

@@ -10,6 +10,7 @@ from mssmail.mime.parameters import media_type, parameter, parameters
 
 _LANGUAGE = re.compile(rb"[A-Za-z0-9\-]+")
 _MAX_LANGUAGES = 50
+_SELDOM = frozenset({b"content-id", b"content-description", b"content-md5", b"content-location", b"content-language"})
 
 
 def describe(node: Node, block: HeaderBlock, *, digest: bool, limits: Limits, opaque: bool) -> bytes | None:
@@ -31,6 +32,8 @@ def describe(node: Node, block: HeaderBlock, *, digest: bool, limits: Limits, op
         kind = value.partition(b";")[0].strip()
         if kind:
             node.disposition = kind, parameters(value, limit=limits.parameters)
+    if block.has_none_of(_SELDOM):
+        return boundary
     node.content_id = block.first(b"content-id")
     node.description = block.first(b"content-description")
     node.md5 = block.first(b"content-md5")
