@@ -7,12 +7,12 @@ opened by searches instead.
 """
 
 import asyncio
-import os
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mssmail.base.ids import AccountId, BodyId, Period
+from mssmail.base.refusal import Refusal
 from mssmail.crypto.body import new_key, open_columns, open_record, seal_columns, seal_search_text
 from mssmail.crypto.envelope import Unsealable
 from mssmail.crypto.keystore import KeyDestroyed
@@ -66,7 +66,10 @@ class Indexer:
 
     def __init__(self, house: House) -> None:
         self._house = house
-        self._holder = f"{os.getpid()}.{id(self):x}"
+        self._holder = f"worker {house.slot}"
+        """The same after a restart, so that a killed worker's lease is taken up at once."""
+        self._lease: Lease | None = None
+        self._ask_at = 0.0
         self._first = 0
         """The account to go on with: none is starved by one that gets much mail."""
         self._pause_s = 0.0
@@ -76,19 +79,27 @@ class Indexer:
 
         Raises Refusal(UNAVAILABLE, STORAGE_FULL).
         """
-        if not await self._due():
-            return 0
-        write = self._house.write
-        lease = await write.run(lambda tx: leases.take(tx, LEASE, self._holder, LEASE_TERM_S))
-        if lease is None:
+        due = await self._due()
+        if not due or not await self._leads():
             return 0
         count = 0
         try:
-            while due := await self._due():
-                count += await self._turn(lease, due)
-        finally:
-            await write.run(lambda tx: leases.drop(tx, lease))
+            while due and self._lease is not None:
+                count += await self._turn(self._lease, due)
+                due = await self._due()
+        except Refusal:
+            self._lease = None
+            raise
         return count
+
+    async def _leads(self) -> bool:
+        """Have the lease, or try for it. It is kept between runs: mail that comes one by one costs one commit each."""
+        now = self._house.clock.monotonic()
+        if self._lease is None and now >= self._ask_at:
+            self._ask_at = now + LEASE_TERM_S / 3
+            holder = self._holder
+            self._lease = await self._house.write.run(lambda tx: leases.take(tx, LEASE, holder, LEASE_TERM_S))
+        return self._lease is not None
 
     async def _due(self) -> list[Due]:
         first = self._first

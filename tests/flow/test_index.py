@@ -489,6 +489,8 @@ async def test_a_lost_turn_is_done_again(home: Home, monkeypatch: pytest.MonkeyP
         with pytest.raises(Refusal):
             await indexer.run()
     assert rows(home) == {"search_texts": 0, "search_columns": 0, "search_entries": 0, "search_due": 1}
+    assert isinstance(home.clock, FakeClock)
+    home.clock.advance(31)
     assert await indexer.run() == 1
 
 
@@ -498,9 +500,26 @@ async def test_one_worker_at_a_time(home: Home) -> None:
     assert isinstance(home.clock, FakeClock)
     await send(home, mail(0), anne)
     await home.write.run(lambda tx: leases.take(tx, "search", "another", 30))
-    assert await Indexer(home.house).run() == 0
+    indexer = Indexer(home.house)
+    assert await indexer.run() == 0
     home.clock.advance(31)
-    assert await Indexer(home.house).run() == 1
+    assert await indexer.run() == 1
+    await send(home, mail(1), anne)
+    home.clock.advance(31)
+    await home.write.run(lambda tx: leases.take(tx, "search", "another", 30))
+    with pytest.raises(Refusal):
+        await indexer.run()
+    assert rows(home)["search_due"] == 1
+    home.clock.advance(31)
+    assert await indexer.run() == 1
+
+
+async def test_a_killed_worker_goes_on_at_once(home: Home) -> None:
+    """What takes a worker's place after a crash has its lease, and goes on where it was."""
+    anne = home.add_account("anne")
+    for number in range(2):
+        await send(home, mail(number), anne)
+        assert await Indexer(home.house).run() == 1
 
 
 async def test_copies_are_found_by_their_source(home: Home) -> None:
