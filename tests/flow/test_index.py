@@ -576,3 +576,18 @@ async def test_dates_follow_the_zone(home: Home) -> None:
         (When.ON, today + timedelta(1), []),
     ):
         assert await search(home.house, view, Arrived(when, day)) == expected, (when, day)
+
+
+async def test_sizes_are_compared_exactly(home: Home) -> None:
+    """LARGER and SMALLER exclude the size itself (RFC 3501 §6.4.4)."""
+    anne = home.add_account("anne")
+    size = len(mail(1))
+    await send(home, mail(1), anne)
+    view = await inbox(home, anne)
+    for key, expected in (
+        (Larger(size), []),
+        (Larger(size - 1), [0]),
+        (Smaller(size), []),
+        (Smaller(size + 1), [0]),
+    ):
+        assert await search(home.house, view, key) == expected, key

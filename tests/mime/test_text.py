@@ -161,6 +161,14 @@ def test_search_texts_find_what_texts_hold(header: str, body: str, wanted: str) 
     assert in_text(packed, needle(wanted)) == (folded in normalise(header) or folded in normalise(body))
 
 
+def test_search_texts_keep_header_and_body_apart() -> None:
+    """What ends in the one and begins in the other isn't found; BODY doesn't look into the header."""
+    packed = pack("ab", "cd")
+    assert packed is not None
+    assert [in_text(packed, each) for each in (b"ab", b"cd", b"bc", b"\0")] == [True, True, False, False]
+    assert [in_body(packed, each) for each in (b"ab", b"cd", b"bc", b"")] == [False, True, False, True]
+
+
 def test_what_lies_on_disk() -> None:
     """The layout of a search text is final."""
     assert pack("é", "bc") == b"\0\0\0\2\xc3\xa9bc"
