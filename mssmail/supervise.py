@@ -14,11 +14,11 @@ import os
 import select
 import signal
 import socket
-import time
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mssmail.base.clock import SystemClock
 from mssmail.metrics.logs import failure, get_logger
 from mssmail.servers.net.listener import Place, reserve
 from mssmail.servers.net.post import Post, Ready
@@ -31,6 +31,7 @@ STOP_S = 4.0
 """A worker that hasn't stopped by then is killed: what it acknowledged is on disk."""
 
 
+_clock = SystemClock()
 _log = get_logger("supervise")
 
 
@@ -55,6 +56,20 @@ Worker = Callable[[Post, Ready, asyncio.Event, asyncio.Event], Coroutine[None, N
 """A worker's whole life: calls `Ready` once every listener accepts, ends soon after the first event is set, and reads
 its configuration again whenever the second is."""
 Runner = Callable[[Coroutine[None, None, None]], None]
+
+
+def holder(run_folder: Path) -> int | None:
+    """The process id of the server that holds this run folder, 0 where it didn't say; None where there is none."""
+    try:
+        with (run_folder / "lock").open() as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                said = lock.read().strip()
+                return int(said) if said.isdigit() else 0
+    except OSError:
+        pass
+    return None
 
 
 @contextlib.contextmanager
@@ -191,7 +206,7 @@ class _Crew:
 
     def _patience(self) -> float:
         """Seconds until there is something to do though nothing happens."""
-        return max(0.0, min([1.0, *(at - time.monotonic() for at in self._due.values())]))
+        return max(0.0, min([1.0, *(at - _clock.monotonic() for at in self._due.values())]))
 
     def _hung_up(self, *_: object) -> None:
         if _terminal_gone(was_there=self._on_terminal):
@@ -232,7 +247,7 @@ class _Crew:
                 self._never_ready = slot
                 self._stop()
                 continue
-            now = time.monotonic()
+            now = _clock.monotonic()
             well = now - self._begun[slot] >= SETTLED_S
             pause = FIRST_PAUSE_S if well else min(LONGEST_PAUSE_S, 2 * self._pauses.get(slot, FIRST_PAUSE_S / 2))
             self._pauses[slot], self._due[slot] = pause, now + pause
@@ -241,7 +256,7 @@ class _Crew:
 
     def _replace(self) -> None:
         """Start the workers whose time has come."""
-        for slot in [slot for slot, at in self._due.items() if at <= time.monotonic()]:
+        for slot in [slot for slot, at in self._due.items() if at <= _clock.monotonic()]:
             if not self._stopping:
                 del self._due[slot]
                 self._fork(slot)
@@ -250,7 +265,7 @@ class _Crew:
         pid = os.fork()
         if pid:
             self._pids[pid] = slot
-            self._begun[slot] = time.monotonic()
+            self._begun[slot] = _clock.monotonic()
             return
         status = 1
         try:

@@ -1,13 +1,16 @@
 """`mssmail demo`: a whole system on this machine for a first look. What it does is in the room `demo`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mssmail.cli import screen
 from mssmail.cli.serve import check_startable, keep
 from mssmail.cli.verb import UNUSABLE, Stop, config_of, faults_told
+
+if TYPE_CHECKING:
+    from mssmail.settings.model import Tls, Trust
 
 
 def demo(
@@ -33,3 +36,20 @@ def demo(
         raise Stop(UNUSABLE, str(error)) from None
     check_startable(prepared.settings)
     raise typer.Exit(keep(Configuration(prepared.settings, prepared.read_again), prepared.announce))
+
+
+def demo_hierarchy(folder: Path, name: str) -> "tuple[Tls, Trust]":
+    """A demo's CAs in a folder, a server certificate by them for this name, and their anchors: for `mssmail init`."""
+    from mssmail.base.clock import SystemClock
+    from mssmail.demo.file import write_whole
+    from mssmail.demo.pki import DemoPki
+    from mssmail.settings.model import Tls, Trust
+
+    pki = DemoPki.create_or_load(folder, SystemClock())
+    leaf = pki.server((name, "localhost", "127.0.0.1", "::1"))
+    chains = {}
+    for authority in (pki.persons, pki.organisations):
+        chains[authority.slug] = folder / f"{authority.slug}-chain.pem"
+        write_whole(chains[authority.slug], authority.pem + pki.root.pem)
+    trust = Trust(persons_ca=chains["persons"], organisations_ca=chains["organisations"], crls=pki.crls)
+    return Tls(leaf.cert, leaf.key), trust

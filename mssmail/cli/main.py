@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from mssmail.cli import account, audit, ban, config, demo, directory, keys, retention, serve
+from mssmail.cli import account, audit, ban, config, demo, directory, doctor, init, keys, retention, serve
 from mssmail.cli.verb import INTERRUPTED, REFUSED, UNUSABLE, Invocation, Stop, guarded
 
 OPTION = "--config"
@@ -37,7 +37,9 @@ def root(
     ctx.obj = Invocation(config)
 
 
+app.command()(init.init)
 app.command()(serve.serve)
+app.command()(doctor.doctor)
 app.command()(demo.demo)
 for noun in (account, audit, ban, config, directory, keys, retention):
     app.add_typer(noun.app)

@@ -104,7 +104,7 @@ def act(ctx: typer.Context, work: Callable[[Desk], Coroutine[Any, Any, T]]) -> T
     from mssmail.app import assembled
 
     settings = settings_of(ctx)
-    _hush()
+    hush()
     if not settings.server.data.is_dir():
         raise Stop(UNUSABLE, f"{settings.server.data}: no such data folder; `mssmail keys init` makes it")
     with assembled(settings) as assembly:
@@ -174,7 +174,7 @@ def _incident(error: Exception) -> str:
     return logs.failure(logs.get_logger("cli"), "command failed", error)
 
 
-def _hush() -> None:
+def hush() -> None:
     """Let a command's rooms log nothing: what its person must know, the command says."""
     from mssmail.metrics import logs
 

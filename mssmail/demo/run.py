@@ -5,7 +5,6 @@ there. The contract with outside checks is `demo.json`.
 """
 
 import asyncio
-import fcntl
 import os
 import shutil
 from dataclasses import dataclass, replace
@@ -26,7 +25,7 @@ from mssmail.settings.kind import Port
 from mssmail.settings.load import load
 from mssmail.settings.model import Keys, Listen, Log, Server, Settings, Tls, Trust
 from mssmail.settings.place import file_of
-from mssmail.supervise import AlreadyRunning
+from mssmail.supervise import AlreadyRunning, holder
 
 MARK: Final = "demo.mark"
 OPENERS: Final = "credentials.json"
@@ -145,15 +144,9 @@ class Demo:
 
     def _refuse_running(self) -> None:
         """Raises AlreadyRunning while another demo serves this folder, before anything in it is touched."""
-        lock = self.data / "run" / "lock"
-        if not lock.exists():
-            return
-        with lock.open("r+") as handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                text = f"process {handle.read().strip() or '?'} serves {self.data} already"
-                raise AlreadyRunning(text) from None
+        pid = holder(self.data / "run")
+        if pid is not None:
+            raise AlreadyRunning(f"process {pid or '?'} serves {self.data} already")
 
     def _write_anchors(self, pki: DemoPki) -> None:
         """A file for each purpose: the CA, and the root above it."""

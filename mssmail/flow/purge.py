@@ -34,7 +34,8 @@ BATCH = 500
 CLOCK_JUMP_S = 25 * 3600
 GUARD_MESSAGES = 10_000
 GUARD_SHARE = 0.05
-_LAST_RUN = "purge last run"
+LAST_RUN = "purge last run"
+"""The key store's note of when the guards last let a run pass (whole seconds)."""
 
 _erased = counter("mssmail_messages_erased_total", "Messages erased at their term.")
 _refused = gauge("mssmail_purge_stopped", "1 while the purge is stopped by a guard.")
@@ -98,7 +99,7 @@ class Purge:
     async def _guard(self, *, allow_shrink: bool) -> None:
         """Stop where the clock jumped since the last run, or where an unlikely share of the mail is newly due."""
         now = int(self._house.clock.now())
-        note = await off_loop(self._house, lambda: self._house.keys.store.note(_LAST_RUN))
+        note = await off_loop(self._house, lambda: self._house.keys.store.note(LAST_RUN))
         last = now if note is None else int(note)
         due, every = await self._house.read.run(lambda tx: periods.count_due(tx, int(tx.now)))
         trouble = None
@@ -118,7 +119,7 @@ class Purge:
                 "then run `mssmail retention run --allow-shrink`"
             )
         _refused.set(0)
-        await off_loop(self._house, lambda: self._house.keys.store.put_note(_LAST_RUN, str(now).encode()))
+        await off_loop(self._house, lambda: self._house.keys.store.put_note(LAST_RUN, str(now).encode()))
 
     async def _erase(self, lease: Lease, period: Period, state: str) -> int:
         """Take one period from where it stands to its end; how many messages went."""

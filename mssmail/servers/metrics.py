@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import cast
 
 MAX_REQUEST_OCTETS = 8192
 TIMEOUT_S = 10.0
@@ -27,15 +28,16 @@ class _Request(asyncio.Protocol):
         self._timeout: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._timeout = asyncio.get_running_loop().call_later(TIMEOUT_S, transport.abort)
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's are none by inheritance
+        self._timeout = asyncio.get_running_loop().call_later(TIMEOUT_S, self._transport.abort)
 
     def connection_lost(self, _error: Exception | None) -> None:
         if self._timeout is not None:
             self._timeout.cancel()
 
     def data_received(self, data: bytes) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return  # answered already
         self._head += data
         if b"\r\n\r\n" in self._head or b"\n\n" in self._head:
             self._answer()

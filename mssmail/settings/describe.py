@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from mssmail.settings.model import SECTIONS, Setting, Settings, all_settings
+from mssmail.settings.reload import LIVE
 
 WIDTH: Final = 118
 _PASSWORD = re.compile(r"(://[^:@/]*:)[^@]*(?=@)")
@@ -18,26 +19,50 @@ _PIN = re.compile(r"(pin-value=|password=|secret[a-z_]*=)[^&;?]*", re.IGNORECASE
 _REFERENCE_HEAD = """\
 # Every setting of mssmail, with its default. Generated from mssmail/settings/model.py by `make reference`; not edited.
 # A line that starts with `#key =` shows the default; take the sign away to change it. `(required)` has none.
+# A running server takes a change on SIGHUP; what says (restart) waits for one.
 # Relative paths start at this file's folder; `file:relative` and sqlite:///relative addresses at the data folder.
 # An environment variable MSSMAIL_<SECTION>_<KEY> goes before the file: MSSMAIL_RETENTION_DEFAULT=5s
 """
 
 
+_OWN_HEAD = """\
+# The configuration of an mssmail server. A line that starts with `#key =` shows a default; take the sign away to
+# change it. Relative paths start at this file's folder. `mssmail config check` tells what is wrong; SIGHUP has a
+# running server read it again, and what says (restart) waits for one.
+"""
+
+
 def reference() -> str:
     """The text of config/reference.toml."""
-    lines = [_REFERENCE_HEAD.rstrip("\n")]
+    return _commented(_REFERENCE_HEAD, None)
+
+
+def commented(settings: Settings) -> str:
+    """A configuration file with every sentence, in which what differs from the defaults is set."""
+    return _commented(_OWN_HEAD, settings)
+
+
+def _commented(head: str, settings: Settings | None) -> str:
+    lines = [head.rstrip("\n")]
     for section in SECTIONS:
         lines += ["", f"[{section}]"]
         for setting in all_settings():
             if setting.section == section:
                 lines += _entry(setting)
+                value = None if settings is None else getattr(getattr(settings, section), setting.key)
+                if settings is not None and value != setting.default:
+                    lines[-1] = f"{setting.key} = {setting.kind.write(value)}"
     return "\n".join(lines) + "\n"
 
 
 def _entry(setting: Setting) -> Iterator[str]:
     required = "(required) " if setting.required else ""
+    restart = "" if setting.name in LIVE else "(restart) "
     yield from textwrap.wrap(
-        f"{required}{setting.sentence} [{setting.kind.form}]", WIDTH, initial_indent="# ", subsequent_indent="#   "
+        f"{required}{restart}{setting.sentence} [{setting.kind.form}]",
+        WIDTH,
+        initial_indent="# ",
+        subsequent_indent="#   ",
     )
     default = '""' if setting.required and setting.default != () else setting.kind.write(setting.default)
     yield f"#{setting.key} = {default}"

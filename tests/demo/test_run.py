@@ -5,6 +5,7 @@ import signal
 import smtplib
 import socket
 import subprocess
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,6 +55,12 @@ def test_description(demo: DemoProcess) -> None:
 def test_every_listener_accepts(demo: DemoProcess, name: str) -> None:
     """Once it is ready, each port of demo.json takes connections."""
     socket.create_connection((demo.host, demo.port(name)), timeout=5).close()
+
+
+def test_metrics(demo: DemoProcess) -> None:
+    """The metrics page is served, in the text format."""
+    with urllib.request.urlopen(f"http://{demo.host}:{demo.port('metrics')}/metrics", timeout=5) as answer:
+        assert b"# TYPE mssmail_messages_sealed_total counter" in answer.read()
 
 
 def test_accounts(demo: DemoProcess) -> None:

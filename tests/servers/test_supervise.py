@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -42,7 +42,12 @@ async def tells_orders(post: Post, ready: Ready, stop: asyncio.Event, reload: as
     while True:
         await reload.wait()
         reload.clear()
-        print(f"reload {post.slot}", flush=True)
+        say(f"reload {post.slot}")
+
+
+def say(line: str) -> None:
+    """In one write, as several processes share the pipe."""
+    os.write(1, line.encode() + b"\n")
 
 
 def main(worker: str) -> None:
@@ -54,20 +59,22 @@ def main(worker: str) -> None:
             workers=2,
             wanted=[],
             run_folder=Path("run"),
-            on_ready=lambda _: print("ready", flush=True),
-            on_worker_death=lambda slot: print(f"died {slot}", flush=True),
-            on_reload=lambda: print("reload", flush=True),
+            on_ready=lambda _: say("ready"),
+            on_worker_death=lambda slot: None,
+            on_reload=lambda: say("reload"),
         )
     except supervise.NeverReady as error:
-        print(error, flush=True)
+        say(str(error))
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Callable[[str], "subprocess.Popen[str]"]:
+def start(tmp_path: Path) -> Iterator[Callable[[str], "subprocess.Popen[str]"]]:
+    begun: list[subprocess.Popen[str]] = []
+
     def started(worker: str) -> "subprocess.Popen[str]":
         code = f"import runpy; runpy.run_path({__file__!r})['main']({worker!r})"
         environment = {**os.environ, "PYTHONPATH": str(Path(supervise.__file__).parent.parent)}
-        return subprocess.Popen(
+        server = subprocess.Popen(
             [sys.executable, "-c", code],
             cwd=tmp_path,
             env=environment,
@@ -75,14 +82,18 @@ def start(tmp_path: Path) -> Callable[[str], "subprocess.Popen[str]"]:
             stderr=subprocess.PIPE,
             text=True,
         )
+        begun.append(server)
+        return server
 
-    return started
+    yield started
+    for server in begun:
+        server.kill()
+        server.communicate()
 
 
 def test_never_ready(start: Callable[[str], "subprocess.Popen[str]"]) -> None:
     """A worker that dies before the server was ready ends the server, which says so; none is forked again."""
-    with start("dies_at_start") as server:
-        out, err = server.communicate(timeout=20)
+    out, err = start("dies_at_start").communicate(timeout=20)
     assert out == "worker 1 died before the server was ready; the log says why\n"
     (line,) = [json.loads(line) for line in err.splitlines()]
     assert (line["event"], line["slot"], line["error"]) == ("worker failed", 1, "OSError")
@@ -90,25 +101,25 @@ def test_never_ready(start: Callable[[str], "subprocess.Popen[str]"]) -> None:
 
 def test_growing_pauses(start: Callable[[str], "subprocess.Popen[str]"]) -> None:
     """A worker that dies again and again is started again after 0.5 s, then 1 s, then 2 s; the other serves on."""
-    with start("dies_when_told") as server:
-        assert server.stdout is not None and server.stderr is not None
-        assert server.stdout.readline() == "ready\n"
-        server.send_signal(signal.SIGHUP)
-        pauses: list[float] = []
-        while len(pauses) < 3:
-            line = json.loads(server.stderr.readline())
-            pauses += [line["started_again_in_s"]] if line["event"] == "worker died" else []
-        server.send_signal(signal.SIGTERM)
-        assert server.wait(5) == 0
+    server = start("dies_when_told")
+    assert server.stdout is not None and server.stderr is not None
+    assert server.stdout.readline() == "ready\n"
+    server.send_signal(signal.SIGHUP)
+    pauses: list[float] = []
+    while len(pauses) < 3:
+        line = json.loads(server.stderr.readline())
+        pauses += [line["started_again_in_s"]] if line["event"] == "worker died" else []
+    server.send_signal(signal.SIGTERM)
+    assert server.wait(5) == 0
     assert pauses == [0.5, 1.0, 2.0]
 
 
 def test_reload_reaches_every_worker(start: Callable[[str], "subprocess.Popen[str]"]) -> None:
     """SIGHUP to the supervisor is told to it and to each worker, and ends none."""
-    with start("tells_orders") as server:
-        assert server.stdout is not None
-        assert server.stdout.readline() == "ready\n"
-        for _ in range(2):
-            server.send_signal(signal.SIGHUP)
-            assert {server.stdout.readline() for _ in range(3)} == {"reload\n", "reload 0\n", "reload 1\n"}
-        server.kill()
+    server = start("tells_orders")
+    assert server.stdout is not None
+    assert server.stdout.readline() == "ready\n"
+    for _ in range(2):
+        server.send_signal(signal.SIGHUP)
+        assert {server.stdout.readline() for _ in range(3)} == {"reload\n", "reload 0\n", "reload 1\n"}
+    server.kill()

@@ -1,0 +1,180 @@
+"""Examining certificates, directory, database, trail and purge: what is wrong or soon will be, and its remedy.
+
+Reads alone, and writes nothing to the trail: it opens no event and names no person. Works beside a running server.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from mssmail.base.clock import Clock, utc
+from mssmail.base.refusal import Refusal
+from mssmail.flow.finding import Finding, Severity, error, note, ok, warning
+from mssmail.flow.house import House
+from mssmail.flow.keep import off_loop
+from mssmail.flow.purge import LAST_RUN
+from mssmail.flow.watch import LEASE
+from mssmail.identity import dates
+from mssmail.identity.anchors import TrustFileError
+from mssmail.identity.dates import Dated
+from mssmail.settings.model import DAY, Settings
+from mssmail.store import health, periods, trail
+from mssmail.store.interface import Transaction
+
+CHECK_S: Final = 10.0
+"""How long the database's check may take: a longer one is for a quiet hour."""
+CERTIFICATE_DAYS: Final = 30
+ANCHOR_DAYS: Final = 90
+CLOCK_BACK_S: Final = 60.0
+_OVERDUE_S: Final = 120.0
+"""What a purge and a checkpoint are late before anybody is told: a busy machine is."""
+
+
+def examine_certificates(settings: Settings, clock: Clock) -> Iterator[Finding]:
+    """The server's certificate, the anchors, the revocation lists. Opens files alone."""
+    yield from _server(settings, clock.now())
+    trust = settings.trust
+    if trust.persons_ca is None and trust.organisations_ca is None:
+        yield warning(
+            "anchors", "none: nobody can sign in by certificate", "set trust.persons_ca, trust.organisations_ca, crls"
+        )
+        return
+    if trust.allow_test_hierarchy:
+        yield warning(
+            "anchors",
+            "certificates of the test hierarchy are taken",
+            "set trust.allow_test_hierarchy = false in production",
+        )
+    try:
+        for anchor in dates.anchors(trust):
+            yield _span("anchors", anchor, clock.now(), ANCHOR_DAYS, "fetch the CA's new certificate")
+        for listed in dates.lists(trust):
+            yield _list(listed, clock.now())
+    except TrustFileError as problem:
+        yield error("anchors", str(problem), "mend the file that is named")
+
+
+def _server(settings: Settings, now: float) -> Iterator[Finding]:
+    subject = "server's certificate"
+    try:
+        certificate, names = dates.server_certificate(settings.tls.certificate)
+    except TrustFileError as problem:
+        yield error(subject, str(problem), "give the certificate, then its intermediates, as PEM")
+        return
+    renew = "renew it, put it in the old one's place, and send the server SIGHUP"
+    yield _span(subject, certificate, now, CERTIFICATE_DAYS, renew)
+    name = settings.server.name.lower()
+    wildcard = "*." + name.partition(".")[2]
+    if not names & {name, wildcard}:
+        yield warning(subject, f"it isn't for server.name ({name})", "set server.name, or ask for one with that name")
+
+
+def _span(subject: str, dated: Dated, now: float, warn_days: int, remedy: str) -> Finding:
+    until = f"{dated.name}: until {utc(dated.ends_at):%Y-%m-%d}"
+    if now < dated.begins_at:
+        return error(subject, f"{dated.name}: only from {utc(dated.begins_at):%Y-%m-%d}", "check the clock")
+    if now > dated.ends_at:
+        return error(subject, f"{until}: it has expired", remedy)
+    days = (dated.ends_at - now) / DAY
+    if days < warn_days:
+        return warning(subject, f"{until}: {days:.0f} days are left", remedy)
+    return ok(subject, until)
+
+
+def _list(listed: Dated, now: float) -> Finding:
+    subject, fetch = "revocation lists", "fetch the CA's newest list; trust.crls names the files"
+    if not listed.begins_at:
+        return error(subject, f"{listed.name}: no list; all that it signed are closed out", fetch)
+    if now > listed.ends_at:
+        at = f"{utc(listed.ends_at):%Y-%m-%d %H:%M}"
+        return error(subject, f"{listed.name}: expired at {at}Z; all that it signed are closed out", fetch)
+    left_h = (listed.ends_at - now) / 3600
+    text = f"{listed.name}: good for {left_h:.0f} h more"
+    # a list is published anew well before its end: what is in its last tenth wasn't fetched
+    if left_h * 3600 < (listed.ends_at - listed.begins_at) / 10:
+        return warning(subject, text, fetch)
+    return ok(subject, text)
+
+
+def examine_directory(house: House) -> Finding:
+    """Whether there is a directory, and how old it is."""
+    subject, settings = "directory", house.settings.directory
+    load = "mssmail directory import FILE… (or set directory.source)"
+    try:
+        age, info = house.directory.age_s(), house.directory.info()
+    except Refusal:
+        return error(subject, "none is in service: nobody can be written to and no box made", load)
+    text = f"{info.people} people, {info.boxes} boxes, {age / DAY:.1f} days old"
+    if age > settings.max_age:
+        return error(subject, f"{text}: recipients are refused", load)
+    if age > settings.stale_after:
+        return warning(subject, text, load)
+    return ok(subject, text)
+
+
+async def examine_store(house: House, *, running: bool) -> list[Finding]:
+    """The database, the clock against what it holds, the trail and the purge. `running`: a server is at work on it."""
+    findings = [await _database(house), await house.read.run(_clock)]
+    # before the snapshot that it is compared with: a running server notes newer ones meanwhile
+    noted = await off_loop(house, house.trail.noted_checkpoint)
+    findings.append(await house.read.run(lambda tx: _checkpoint(tx, house, noted, running=running)))
+    last = await off_loop(house, lambda: house.keys.store.note(LAST_RUN))
+    findings.append(
+        await house.read.run(lambda tx: _purge(tx, house, None if last is None else int(last), running=running))
+    )
+    return findings
+
+
+async def _database(house: House) -> Finding:
+    subject = "database"
+    faults = await house.read.run(lambda tx: health.quick_check(tx, CHECK_S, house.clock.monotonic))
+    if faults is None:
+        later = "PRAGMA quick_check by sqlite3 at a quiet hour"
+        return note(subject, f"sound as far as {CHECK_S:.0f} s of checking could tell", later)
+    if faults:
+        return error(subject, f"damaged: {faults[0]}", "stop the server, keep a copy, restore the last backup")
+    return ok(subject, "sound")
+
+
+def _clock(tx: Transaction) -> Finding:
+    last_ms = health.last_event_ms(tx)
+    back_s = 0.0 if last_ms is None else last_ms / 1000 - tx.now
+    if back_s > CLOCK_BACK_S:
+        return error(
+            "clock",
+            f"it is {back_s:.0f} s before the trail's last event: it was set back, or was wrong then",
+            "set it right before mail is taken: terms and codes go by it",
+        )
+    return ok("clock", f"{utc(tx.now):%Y-%m-%d %H:%M:%S}Z, after all that the trail holds")
+
+
+def _checkpoint(tx: Transaction, house: House, noted: tuple[int, bytes] | None, *, running: bool) -> Finding:
+    subject, last = "trail's checkpoint", trail.last_checkpoint(tx)
+    if noted is not None and (last is None or last.number < noted[0]):
+        text = f"checkpoint {noted[0]} is noted in the key store and missing: the database is an older copy, or was cut"
+        return error(subject, text, "mssmail audit verify; ask who restored what")
+    untied_ms = health.oldest_untied_ms(tx)
+    late_s = 0.0 if untied_ms is None else tx.now - untied_ms / 1000 - house.settings.audit.checkpoint_interval
+    if running and late_s > _OVERDUE_S:
+        held = health.lease_until_ms(tx, LEASE) > tx.now * 1000
+        why = "the lease is held" if held else "nobody holds the lease"
+        return error(subject, f"{late_s:.0f} s late, and {why}", "read the log for checkpoint; restart the server")
+    if last is None:
+        return note(subject, "none yet", "the first is signed when the server runs")
+    return ok(subject, f"number {last.number}, of {utc(last.at_ms / 1000):%Y-%m-%d %H:%M:%S}Z")
+
+
+def _purge(tx: Transaction, house: House, last: int | None, *, running: bool) -> Finding:
+    subject = "purge"
+    due, every = periods.count_due(tx, int(tx.now))
+    text = "has never run" if last is None else f"last run {utc(last):%Y-%m-%d %H:%M}Z"
+    late_s = 0.0 if last is None else tx.now - last - house.settings.retention.interval
+    if due and late_s > _OVERDUE_S:
+        found = f"{text}; {due} of {every} messages are past their term"
+        if not running:
+            return warning(subject, found, "start the server, or mssmail retention run")
+        return error(
+            subject,
+            f"{found}: it was stopped by a guard, or fails",
+            "check the clock and retention.*; mssmail retention preview; then retention run --allow-shrink",
+        )
+    return Finding(Severity.OK, subject, f"{text}; {due} of {every} messages are due")

@@ -1,0 +1,66 @@
+"""How long certificates and revocation lists still hold, for an administrator. Judges no client."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+
+from mssmail.identity.anchors import TrustFileError, load_anchors, load_lists
+from mssmail.settings.model import Trust
+
+
+@dataclass(frozen=True, slots=True)
+class Dated:
+    """A certificate or list, and the span in which it holds (epoch seconds)."""
+
+    name: str
+    begins_at: float
+    ends_at: float
+    """0 where a CA that issues has no list at all, or one without an end."""
+
+
+def server_certificate(file: Path) -> tuple[Dated, frozenset[str]]:
+    """The first certificate of a PEM file, and the host names it is for. Raises TrustFileError."""
+    try:
+        certificate = x509.load_pem_x509_certificates(file.read_bytes())[0]
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return _dated(certificate), frozenset()
+    except OSError as error:
+        raise TrustFileError(f"{file}: {error.strerror}") from None
+    except ValueError:
+        raise TrustFileError(f"{file}: no PEM certificates in it") from None
+    return _dated(certificate), frozenset(name.lower() for name in names.get_values_for_type(x509.DNSName))
+
+
+def anchors(trust: Trust) -> Iterator[Dated]:
+    """Each CA of the anchors files. Raises TrustFileError."""
+    for file in filter(None, (trust.persons_ca, trust.organisations_ca)):
+        for found in load_anchors(file, allow_test_hierarchy=trust.allow_test_hierarchy).values():
+            yield from (_dated(anchor.certificate) for anchor in found)
+
+
+def lists(trust: Trust) -> Iterator[Dated]:
+    """The newest revocation list of each CA of the anchors files. Raises TrustFileError."""
+    authorities = {
+        anchor.subject: anchor.certificate
+        for file in filter(None, (trust.persons_ca, trust.organisations_ca))
+        for found in load_anchors(file, allow_test_hierarchy=trust.allow_test_hierarchy).values()
+        for anchor in found
+    }
+    newest = load_lists(trust.crls, authorities.values())
+    for subject, certificate in authorities.items():
+        listed = newest.get(subject)
+        name = _name(certificate)
+        yield Dated(name, listed.made_at, listed.expires_at) if listed is not None else Dated(name, 0.0, 0.0)
+
+
+def _dated(certificate: x509.Certificate) -> Dated:
+    begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    return Dated(_name(certificate), begins.timestamp(), ends.timestamp())
+
+
+def _name(certificate: x509.Certificate) -> str:
+    names = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+    return str(names[0].value) if names else certificate.subject.rfc4514_string()
