@@ -2,7 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mssmail.audit.trail import TrailKeys
 from mssmail.base.clock import Clock
@@ -10,6 +10,7 @@ from mssmail.base.ids import BodyId
 from mssmail.crypto.keys import KeyRing
 from mssmail.directory.lookup import Directory
 from mssmail.flow.changes import Changes
+from mssmail.flow.shelf import Shelf
 from mssmail.settings.model import Settings
 from mssmail.store.bodies import Bodies
 from mssmail.store.lanes import ReadLanes, WriteLane
@@ -54,6 +55,7 @@ class House:
     """Sealing and opening of large things, key store and body files."""
     password_work: ThreadPoolExecutor
     """Argon2id: as many threads as may be given up to it."""
+    shelf: Shelf = field(default_factory=Shelf)
 
     def renew(self, settings: Settings) -> None:
         """Put other settings in force, for whoever reads them from here on: all else stays what it is for good."""

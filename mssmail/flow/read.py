@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 from mssmail.audit.events import Event, Kind
-from mssmail.base.ids import AccountId, BodyId
+from mssmail.base.ids import AccountId, BodyId, Uid
 from mssmail.base.search import Flag
 from mssmail.base.section import Part, Section, Span
 from mssmail.crypto.body import BodyOpener, chunks_of, open_record
@@ -126,6 +126,8 @@ class Reader:
         self._view = view
         self.lost = 0
         """Messages that were gone or couldn't be opened when they were read."""
+        self._shelved = True
+        """Whether records may be at hand: not after a slice of which none was."""
 
     async def facts(self, indexes: Sequence[int]) -> AsyncIterator[tuple[int, Facts]]:
         """What stands in clear of these messages, with their indexes, a thousand at a time."""
@@ -153,9 +155,10 @@ class Reader:
     async def _batch(self, part: Sequence[int], wanted: Sequence[Wanted]) -> tuple[list[Fetched], int]:
         """As many of `part` as make a batch, and how many that was."""
         view, house, account = self._view, self._house, self._view.principal.account
+        if not wanted:
+            return await self._records(part)
         by_uid = {view.uids[index]: index for index in part}
-        step = _WITH_BODIES if wanted else BATCH_MESSAGES
-        slices = [view.uid_ranges(part[at : at + step]) for at in range(0, len(part), step)]
+        slices = [view.uid_ranges(part[at : at + _WITH_BODIES]) for at in range(0, len(part), _WITH_BODIES)]
 
         def work(tx: Transaction) -> tuple[list[Fetched], int]:
             out: list[Fetched] = []
@@ -176,6 +179,40 @@ class Reader:
 
         found, done = await house.read.run(work)
         _opened.inc(len(found))
+        self.lost += done - len(found)
+        return found, done
+
+    async def _records(self, part: Sequence[int]) -> tuple[list[Fetched], int]:
+        """A batch of records alone: those on the shelf need no opening, only their message's row."""
+        view, house, account = self._view, self._house, self._view.principal.account
+        by_uid, ranges, probe = {view.uids[index]: index for index in part}, view.uid_ranges(part), self._shelved
+
+        def work(tx: Transaction) -> tuple[list[Fetched], int]:
+            shelved = _shelved(tx, house, view, ranges) if probe else {}
+            self._shelved = bool(shelved)
+            missing = messages.ranges_of(uid for uid in by_uid if uid not in shelved) if shelved else ranges
+            rows = {row.facts.uid: row for row in messages.sealed(tx, view.folder, account, missing)}
+            out: list[Fetched] = []
+            fresh: list[Fetched] = []
+            octets, done = 0, len(part)
+            for uid, index in by_uid.items():
+                fetched: Fetched | None = None
+                if (known := shelved.get(uid)) is not None:
+                    fetched = Fetched(index, *known)
+                elif (row := rows.get(Uid(uid))) is not None:
+                    fetched = _open(tx, house, account, index, row, ())
+                    fresh += () if fetched is None else (fetched,)
+                if fetched is not None:
+                    out.append(fetched)
+                    octets += len(fetched.record.octets)
+                    if octets >= BATCH_OCTETS:
+                        done = part.index(index) + 1
+                        break
+            house.shelf.put(account, (((f.facts.body_id, f.facts.period), f.record) for f in fresh), tx.now)
+            _opened.inc(len(fresh))
+            return out, done
+
+        found, done = await house.read.run(work)
         self.lost += done - len(found)
         return found, done
 
@@ -280,6 +317,15 @@ class OpenedBody:
             upto = -(-end // CHUNK_OCTETS) * CHUNK_OCTETS
             self._held = read_sealed(self._tx, self._bodies, self._sealed, self._start, upto)
         return self._held[start - self._start : end - self._start]
+
+
+def _shelved(
+    tx: Transaction, house: House, view: View, ranges: Sequence[tuple[int, int]]
+) -> dict[int, tuple[Facts, Record]]:
+    """By UID, the messages of these ranges whose record is on the shelf."""
+    rows = messages.facts(tx, view.folder, ranges)
+    records = house.shelf.find(view.principal.account, [(row.body_id, row.period) for row in rows], tx.now)
+    return {row.uid: (row, record) for row, record in zip(rows, records, strict=True) if record is not None}
 
 
 def _open(
