@@ -38,11 +38,17 @@ async def dies_when_told(post: Post, ready: Ready, stop: asyncio.Event, reload: 
 
 async def tells_orders(post: Post, ready: Ready, stop: asyncio.Event, reload: asyncio.Event) -> None:
     """Says when it is told to reload, each time."""
+
+    async def tell() -> None:
+        while True:
+            await reload.wait()
+            reload.clear()
+            say(f"reload {post.slot}")
+
+    telling = asyncio.create_task(tell())
     ready()
-    while True:
-        await reload.wait()
-        reload.clear()
-        say(f"reload {post.slot}")
+    await stop.wait()
+    telling.cancel()
 
 
 def say(line: str) -> None:
