@@ -204,12 +204,22 @@ class Indexer:
                 failure(_log, "damaged columns", damage, number=int(number))
                 continue
             replaced.append((number, count))
-        number, key = self._house.body_numbers.take(), new_key()
-        try:
-            wrapped = keys.wrap(account, number, period, key)
-        except KeyDestroyed:
-            return None
-        sealed = seal_columns(key, number, columns_of_fields.pack(entries))
-        return NewColumns(
-            number, account, period, len(entries), wrapped, sealed, [BodyId(e.body) for e in new], replaced
-        )
+        return new_columns(self._house, account, period, [BodyId(e.body) for e in new], entries, replaced)
+
+
+def new_columns(
+    house: House,
+    account: AccountId,
+    period: Period,
+    bodies: Sequence[BodyId],
+    entries: Sequence[Entry],
+    replaced: Sequence[tuple[BodyId, int]] = (),
+) -> NewColumns | None:
+    """Columns of these entries, sealed; `bodies` are those of the new ones. None where the keys are gone."""
+    number, key = house.body_numbers.take(), new_key()
+    try:
+        wrapped = house.keys.wrap(account, number, period, key)
+    except KeyDestroyed:
+        return None
+    sealed = seal_columns(key, number, columns_of_fields.pack(entries))
+    return NewColumns(number, account, period, len(entries), wrapped, sealed, bodies, replaced)

@@ -20,15 +20,18 @@ from mssmail.crypto.envelope import Unsealable
 from mssmail.crypto.keystore import KeyDestroyed
 from mssmail.flow.answers import Clear, Columned, Leaf, Stretch, Texted, ViewJudge, leaves
 from mssmail.flow.house import House
+from mssmail.flow.index import new_columns
 from mssmail.flow.read import BATCH_MESSAGES, BodyGone, OpenedBody, body_key
 from mssmail.flow.view import View
+from mssmail.mime import columns as columns_of_fields
 from mssmail.mime import text as texts
-from mssmail.mime.columns import Columns, ColumnsFormatError
+from mssmail.mime.columns import Columns, ColumnsFormatError, Entry
 from mssmail.mime.record import Record, RecordFormatError
 from mssmail.mime.words import header_values
 from mssmail.store import messages, searches
 from mssmail.store.interface import Row, Transaction
 from mssmail.store.messages import Facts, SealedMessage
+from mssmail.store.searches import NewColumns
 
 MAX_TEXT_KEYS = 100
 """Keys of one search that open messages; each is looked for in every message."""
@@ -38,6 +41,9 @@ _JUDGED_A_TURN = 400_000
 """Keys judged, over all messages of a stretch, before others get their turn on the loop: some five milliseconds."""
 _SPARSE = 8
 """Ranges of messages are read one by one where they hold less than one in so many; else all that lies between."""
+
+_WORTH_COLUMNS = 50
+"""Of fewer messages, opened together, columns would be small, and are left to the indexer."""
 
 _UNREADABLE = (Unsealable, KeyDestroyed, BodyGone, RecordFormatError)
 
@@ -202,27 +208,34 @@ class _Looker:
             index = index_of.get(row.facts.uid)
             if index is not None and (found := self._open(tx, row)) is not None:
                 opened[index] = found
+        every = list(opened.values())
         for chosen in (self._columned, [leaf for leaf, _ in self._texted]):
             if chosen:
                 _ask(stretch, chosen, opened)
-                self._keep(opened.values())
                 opened = {index: opened[index] for index in self._still(stretch, part) if index in opened}
+        if every:
+            self._keep(every)
 
-    def _keep(self, opened: "Iterable[_Opened]") -> None:
-        """Keep the search texts made on the way, so that the next search finds them."""
+    def _keep(self, opened: "list[_Opened]") -> None:
+        """Keep what was made on the way, so that the next search finds it; columns only of many messages."""
         account = self._account
         made = [
-            (message.facts, seal_search_text(message.key, message.facts.body_id, packed))
+            (message.body, message.period, seal_search_text(message.key, message.body, packed))
             for message in opened
             if (packed := message.packed) is not None
         ]
-
-        def write(tx: Transaction) -> None:
-            for facts, sealed in made:
-                searches.keep_text(tx, account, facts.body_id, facts.period, sealed)
-
-        if made:
-            self._house.write.post(write)
+        columns: list[NewColumns] = []
+        if len(opened) >= _WORTH_COLUMNS:
+            by_period: dict[Period, dict[BodyId, Entry]] = defaultdict(dict)
+            for message in opened:
+                if (entry := message.entry()) is not None:
+                    by_period[message.period][message.body] = entry
+            for period, entries in by_period.items():
+                new = new_columns(self._house, account, period, list(entries), list(entries.values()))
+                if new is not None:
+                    columns.append(new)
+        if made or columns:
+            self._house.write.post(lambda tx: searches.keep(tx, account, made, columns))
 
     def _still(self, stretch: Stretch, part: Sequence[int]) -> list[int]:
         undecided = set(stretch.undecided(self._key))
@@ -303,11 +316,12 @@ def _columns(tx: Transaction, house: House, account: AccountId, number: BodyId) 
 class _Opened:
     """A message opened for a search; its body only where a key asks for it."""
 
-    def __init__(self, record: Record, body: OpenedBody, facts: Facts, key: bytes) -> None:
-        self.facts = facts
+    def __init__(self, record: Record, octets: OpenedBody, facts: Facts, key: bytes) -> None:
+        self.body = facts.body_id
+        self.period = facts.period
         self.key = key
         self._record = record
-        self._body = body
+        self._octets = octets
         self._header: bytes | None = None
         self._texts: tuple[str, str] | None = None
 
@@ -317,7 +331,7 @@ class _Opened:
             header = self._record.header
             if header is None:
                 root = self._record.parts[0]
-                header = self._body.read(root.header_start, root.body_start)
+                header = self._octets.read(root.header_start, root.body_start)
             self._header = header
         return self._header
 
@@ -325,13 +339,20 @@ class _Opened:
     def texts(self) -> tuple[str, str]:
         """Header and body, normalised."""
         if self._texts is None:
-            self._texts = texts.searchable(self._record, self._body.read)
+            self._texts = texts.searchable(self._record, self._octets.read)
         return self._texts
 
     @property
     def packed(self) -> bytes | None:
         """Its search text, where it came about and isn't too long."""
         return None if self._texts is None else texts.pack(*self._texts)
+
+    def entry(self) -> Entry | None:
+        """Its part of columns, where it can have one."""
+        try:
+            return columns_of_fields.entry(self.body, self._record)
+        except RecordFormatError:
+            return None
 
     def matches(self, key: Sent | Header | Body | Text) -> bool:
         match key:

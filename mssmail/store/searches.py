@@ -93,6 +93,11 @@ _WRAPPED = Statement(
         wraps.c.period == bindparam("which"),
     )
 )
+_ENTRY = Statement(
+    select(_e.columns_id).where(
+        _e.body_id == bindparam("body"), _e.account_id == bindparam("account"), _e.period == bindparam("which")
+    )
+)
 _STANDS = Statement(select(_c["count"]).where(_c.columns_id == bindparam("number")))
 _PUT_TEXT = put(search_texts, ignore_existing=True)
 _PUT_COLUMNS = put(search_columns)
@@ -216,8 +221,8 @@ def columns_of(tx: Transaction, account: AccountId, period: Period) -> list[tupl
 def write(tx: Transaction, done: Sequence[Due], made: dict[BodyId, bytes], columns: Sequence[NewColumns]) -> int:
     """Write texts and columns, and forget that `done` were due; how many of the columns had to wait.
 
-    What a purge or an expunge overtook isn't written: a message whose wrap is gone gets no text here, and columns that
-    hold such a one, or replace some that are gone, wait for the next turn.
+    What a purge, an expunge or a search overtook isn't written: a message whose wrap is gone gets no text here; columns
+    that hold such a one or one that others hold already, or replace some that are gone, wait for the next turn.
     """
     standing = [d for d in done if d.wrapped is not None and _stands(tx, d.account, d.body, d.period)]
     bodies = {d.body for d in standing}
@@ -234,19 +239,28 @@ def write(tx: Transaction, done: Sequence[Due], made: dict[BodyId, bytes], colum
     return len(waiting)
 
 
-def keep_text(tx: Transaction, account: AccountId, body: BodyId, period: Period, sealed: bytes) -> None:
-    """Write a search text that came about otherwise, where the message still stands."""
-    if _stands(tx, account, body, period):
-        tx.run(_PUT_TEXT, body_id=body, sealed=sealed)
+def keep(tx: Transaction, account: AccountId, texts: Sequence[Row], columns: Sequence[NewColumns]) -> None:
+    """Write (body, period, sealed text) and columns that a search made on its way, where the messages still stand."""
+    for body, period, sealed in texts:
+        if _stands(tx, account, body, period):
+            tx.run(_PUT_TEXT, body_id=body, sealed=sealed)
+    for new in columns:
+        _write_columns(tx, new)
 
 
 def _stands(tx: Transaction, account: AccountId, body: BodyId, period: Period) -> bool:
     return tx.run(_WRAPPED, body=body, account=account, which=period).fetchone() is not None
 
 
+def _has_entry(tx: Transaction, account: AccountId, body: BodyId, period: Period) -> bool:
+    return tx.run(_ENTRY, body=body, account=account, which=period).fetchone() is not None
+
+
 def _write_columns(tx: Transaction, new: NewColumns) -> bool:
     """All of it, or nothing where it was overtaken."""
     if not all(_stands(tx, new.account, body, new.period) for body in new.bodies):
+        return False
+    if any(_has_entry(tx, new.account, body, new.period) for body in new.bodies):
         return False
     for old, count in new.replaced:
         row = tx.run(_STANDS, number=old).fetchone()

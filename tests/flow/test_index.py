@@ -361,6 +361,35 @@ async def test_what_a_search_opened_is_kept(home: Home) -> None:
     assert await search(home.house, view, Text("corps 1")) == [1]
 
 
+async def test_headers_that_a_search_opened_are_kept(home: Home) -> None:
+    """So are columns of many messages; the indexer then only forgets that they were due."""
+    anne = home.add_account("anne")
+    for number in range(60):
+        await send(home, mail(number), anne)
+    view = await inbox(home, anne)
+    wanted = Header("subject", "rénal 59")
+    assert await search(home.house, view, wanted) == [59]
+    await home.write.run(lambda _: None)
+    assert rows(home) == {"search_texts": 0, "search_columns": 1, "search_entries": 60, "search_due": 60}
+    assert await Indexer(home.house).run() == 60
+    assert rows(home) == {"search_texts": 60, "search_columns": 1, "search_entries": 60, "search_due": 0}
+    forget(home, "bodies", "records")
+    assert await search(home.house, view, wanted) == [59]
+
+
+async def test_a_search_and_the_indexer_make_no_entry_twice(home: Home) -> None:
+    """Columns that hold a message which others hold by now aren't written; what they were to replace stays."""
+    anne = home.add_account("anne")
+    await send(home, mail(0), anne)
+    due = await home.read.run(lambda tx: searches.due(tx, 0, 10))
+    await Indexer(home.house).run()
+    number = home.house.body_numbers.take()
+    late = searches.NewColumns(number, anne.account, due[0].period, 1, b"", b"", [due[0].body], [])
+    await home.write.run(lambda tx: searches.keep(tx, anne.account, [], [late]))
+    assert rows(home) == {"search_texts": 1, "search_columns": 1, "search_entries": 1, "search_due": 0}
+    assert await search(home.house, await inbox(home, anne), Header("subject", "rénal")) == [0]
+
+
 async def test_columns_are_joined(home: Home) -> None:
     """Mail that comes one by one ends up in few columns, none with too many entries."""
     anne = home.add_account("anne")
