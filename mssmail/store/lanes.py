@@ -91,11 +91,14 @@ class _Lane:
         self._thread.start()
 
     async def run(self, work: Work[T]) -> T:
-        """Do `work` and wait for it. Cancelling the waiter doesn't undo the work. Raises what the work raises."""
+        """Do `work` and wait for it. Cancelling the waiter doesn't undo the work, which is done for nobody then.
+
+        Raises what the work raises.
+        """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         self._put(_Unit(work, loop, future))
-        return await asyncio.shield(future)
+        return await future
 
     def post(self, work: Work[T]) -> None:
         """Do `work` some time, for nobody: what is lost where it fails is only counted."""
