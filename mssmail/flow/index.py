@@ -43,8 +43,8 @@ _WORTH = 4
 """Columns are rewritten together with new entries where they hold at most so many times as many: each entry is
 rewritten a few times, and an account and period has few columns."""
 _LOOKS = 8
-_LATE_S = 0.002
-"""So late after so many turns of the loop and an empty unit of reading, there is better to do; idle, it is a tenth."""
+_LATE_S = 0.001
+"""So late after so many turns of the loop and an empty unit of reading, there is better to do; idle, it is a fifth."""
 _MAX_PAUSE_S = 0.5
 
 _indexed = counter("mssmail_messages_indexed_total", "Messages made searchable without being opened.")
