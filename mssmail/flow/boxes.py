@@ -169,7 +169,7 @@ class Boxes:
             modseq = accounts.change(tx, principal.account)
             copied = messages.copy(tx, source.folder_id, _EVERYTHING, new.folder_id, modseq, int(tx.now))
             messages.remove(tx, source.folder_id, principal.account, _EVERYTHING, modseq, keep_wraps=True)
-            count = 0 if copied is None else len(copied.source)
+            count = 0 if copied is None else len(copied.source.uids)
             self._trace(tx, principal, Kind.FOLDER_RENAMED, source.folder_id, messages=count)
 
         await self._house.write.run(work)

@@ -96,10 +96,12 @@ class Changer:
             done = messages.copy(tx, view.folder, ranges, row.folder_id, modseq, int(tx.now))
             if done is None:
                 raise Refusal(Reason.FOLDER_MISSING)
-            accounts.take(tx, principal.account, done.octets)
-            details = _details(principal, view, ranges, to=int(row.folder_id), count=len(done.source), first=done.first)
+            accounts.take(tx, principal.account, done.source.octets)
+            details = _details(
+                principal, view, ranges, to=int(row.folder_id), count=len(done.source.uids), first=done.first
+            )
             tx.trail(Event(Kind.COPIED, principal.account, details=details))
-            return Copied(row.uid_validity, done.source, done.first)
+            return Copied(row.uid_validity, done.source.uids, done.first)
 
         return await self._house.write.run(work)
 
@@ -117,11 +119,13 @@ class Changer:
             done = messages.copy(tx, view.folder, ranges, row.folder_id, modseq, int(tx.now))
             if done is None:
                 raise Refusal(Reason.FOLDER_MISSING)
-            still = messages.ranges_of(done.source)
-            messages.remove(tx, view.folder, principal.account, still, modseq, uids=done.source, keep_wraps=True)
-            details = _details(principal, view, ranges, to=int(row.folder_id), count=len(done.source), first=done.first)
+            still = messages.ranges_of(done.source.uids)
+            messages.remove(tx, view.folder, principal.account, still, modseq, known=done.source, keep_wraps=True)
+            details = _details(
+                principal, view, ranges, to=int(row.folder_id), count=len(done.source.uids), first=done.first
+            )
             tx.trail(Event(Kind.MOVED, principal.account, details=details))
-            return Copied(row.uid_validity, done.source, done.first)
+            return Copied(row.uid_validity, done.source.uids, done.first)
 
         moved = await self._house.write.run(work)
         await view.refresh()
@@ -144,11 +148,11 @@ class Changer:
         return count
 
 
-def _erase(tx: Transaction, view: View, principal: Principal, uids: list[int]) -> int:
+def _erase(tx: Transaction, view: View, principal: Principal, doomed: messages.Chosen) -> int:
     """Take messages out for good at their owner's word."""
-    ranges = messages.ranges_of(uids)
+    ranges = messages.ranges_of(doomed.uids)
     modseq = accounts.change(tx, principal.account)
-    gone = messages.remove(tx, view.folder, principal.account, ranges, modseq, uids=uids)
+    gone = messages.remove(tx, view.folder, principal.account, ranges, modseq, known=doomed)
     accounts.release(tx, principal.account, gone.octets)
     details = _details(principal, view, ranges, count=len(gone.uids))
     tx.trail(Event(Kind.EXPUNGED, principal.account, details=details))

@@ -112,9 +112,11 @@ _SUMS = Statement(
 )
 _UIDS = Statement(select(_m.uid).where(_in_range()).order_by(_m.uid))
 
-_WITH_FLAG = Statement(select(_m.uid).where(_in_range(), _m.flags.bitwise_and(bindparam("bit")) != 0).order_by(_m.uid))
-
-
+_WITH_FLAG = Statement(
+    select(_m.uid, _m.flags.bitwise_and(_SEEN), _m.size_octets)
+    .where(_in_range(), _m.flags.bitwise_and(bindparam("bit")) != 0)
+    .order_by(_m.uid)
+)
 _OCTETS_WITH_FLAG = Statement(
     select(func.coalesce(func.sum(_m.size_octets), 0)).where(
         _m.folder_id == bindparam("folder"), _m.flags.bitwise_and(bindparam("bit")) != 0
@@ -403,12 +405,20 @@ def store_flags(tx: Transaction, folder: FolderId, ranges: Ranges, change: FlagC
 
 
 @dataclass(frozen=True, slots=True)
-class Copied:
-    """What COPY and MOVE did: source UIDs in order, the first of as many new ones, and the octets taken."""
+class Chosen:
+    """Messages as they stand in a transaction: UIDs in order, how many are unseen, and their octets."""
 
-    source: list[int]
-    first: Uid
+    uids: list[int]
+    unseen: int
     octets: int
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """What COPY and MOVE did: the source's messages, and the first of as many new UIDs."""
+
+    source: Chosen
+    first: Uid
 
 
 def copy(
@@ -432,20 +442,22 @@ def copy(
             low=low,
             high=high,
         ).rowcount
-    return Copied(uids, first, octets)
+    return Copied(Chosen(uids, unseen, octets), first)
 
 
 def _uids(tx: Transaction, folder: FolderId, ranges: Ranges) -> list[int]:
     return [row[0] for low, high in ranges for row in tx.run(_UIDS, folder=folder, low=low, high=high).fetchall()]
 
 
-def with_flag(tx: Transaction, folder: FolderId, ranges: Ranges, bit: int) -> list[int]:
-    """UIDs in those ranges that carry a flag now."""
-    return [
-        row[0]
-        for low, high in ranges
-        for row in tx.run(_WITH_FLAG, folder=folder, low=low, high=high, bit=bit).fetchall()
-    ]
+def with_flag(tx: Transaction, folder: FolderId, ranges: Ranges, bit: int) -> Chosen:
+    """Those in these ranges that carry a flag now."""
+    rows: list[Row] = []
+    for low, high in ranges:
+        rows += tx.run(_WITH_FLAG, folder=folder, low=low, high=high, bit=bit).fetchall()
+    if not rows:
+        return Chosen([], 0, 0)
+    uids, seen, octets = zip(*rows, strict=True)
+    return Chosen(list(uids), len(uids) - sum(seen), sum(octets))  # \Seen is bit 1
 
 
 def octets_with_flag(tx: Transaction, folder: FolderId, bit: int) -> int:
@@ -469,21 +481,19 @@ def remove(
     ranges: Ranges,
     modseq: int,
     *,
-    uids: list[int] | None = None,
+    known: Chosen | None = None,
     keep_wraps: bool = False,
     grace_s: int = OUTBOX_GRACE_S,
 ) -> Removed:
     """Take messages out of a folder for good: rows, wraps that nothing else in the account needs; bodies after a grace.
 
-    `uids`: all that stand in those ranges, where the caller has read them in this transaction, and the ranges hold
+    `known`: what stands in those ranges, where the caller has read it in this transaction, and the ranges span
     nothing else. `keep_wraps` for MOVE, where the copies made in the same transaction need them.
     """
-    exact = uids is not None
-    if uids is None:
-        uids = _uids(tx, folder, ranges)
+    found = known or Chosen(_uids(tx, folder, ranges), *_sums(tx, folder, ranges)[1:])
+    uids = found.uids
     if not uids:
         return Removed([], 0)
-    _, unseen, octets = _sums(tx, folder, ranges)
     due = int(tx.now) + grace_s
     for low, high in ranges:
         if not keep_wraps:
@@ -495,11 +505,11 @@ def remove(
         _PUT_VANISHED,
         [
             {"folder_id": folder, "modseq": modseq, "uid_low": low, "uid_high": high}
-            for low, high in (ranges if exact else ranges_of(uids))
+            for low, high in (ranges if known is not None else ranges_of(uids))
         ],
     )
-    folders.count(tx, folder, modseq, messages=-len(uids), unseen=-unseen, octets=-octets)
-    return Removed(uids, octets)
+    folders.count(tx, folder, modseq, messages=-len(uids), unseen=-found.unseen, octets=-found.octets)
+    return Removed(uids, found.octets)
 
 
 def ranges_of(numbers: Iterable[int]) -> list[tuple[int, int]]:
