@@ -9,8 +9,8 @@ from tests.demo_process import DemoProcess
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoProcess]:
-    """A demo with ten more accounts, so that each test has boxes of its own."""
-    with DemoProcess(tmp_path_factory.mktemp("interop") / "data", "--accounts", "10") as running:
+    """A demo with thirty more accounts, so that each test has boxes of its own."""
+    with DemoProcess(tmp_path_factory.mktemp("interop") / "data", "--accounts", "30") as running:
         yield running
         _, seconds = running.stop()
         assert seconds < 5
