@@ -38,11 +38,15 @@ OnProgress = Callable[[float], None]
 class Opener:
     """What a box of the demo is opened with, beside its certificate."""
 
-    password: str
-    totp_secret: str
+    password: str | None
+    totp_secret: str | None
+    """None where an administrator has given another since."""
 
     def __repr__(self) -> str:
         return "Opener(…)"
+
+
+_LOST: Final = Opener(None, None)
 
 
 class Openers:
@@ -57,13 +61,21 @@ class Openers:
 
     def make(self, addresses: Iterable[str]) -> None:
         """Make up what isn't known yet, durable on return."""
-        missing = [address for address in addresses if address not in self._known]
+        missing = [address for address in addresses if self._known.get(address, _LOST) == _LOST]
         for address in missing:
             code = base64.b32encode(secrets.token_bytes(_TOTP_OCTETS)).decode()
             self._known[address] = Opener(generate_password().reveal(), code)
         if missing:
-            plain = {a: {"password": o.password, "totp_secret": o.totp_secret} for a, o in self._known.items()}
-            write_whole(self._file, json.dumps(plain, indent=1).encode())
+            self._write()
+
+    def change(self, address: str, opener: Opener) -> None:
+        """Remember what still opens a box, durable on return."""
+        self._known[address] = opener
+        self._write()
+
+    def _write(self) -> None:
+        plain = {a: {"password": o.password, "totp_secret": o.totp_secret} for a, o in self._known.items()}
+        write_whole(self._file, json.dumps(plain, indent=1).encode())
 
     def of(self, address: str) -> Opener | None:
         return self._known.get(address)
@@ -90,6 +102,7 @@ class Furnishing:
         self._openers = openers
         self._count = accounts
         self._extracts = extracts
+        self._population: Population | None = None
 
     async def furnish(self, on_progress: OnProgress) -> None:
         """Bring the house to what the demo promises. Raises Refusal."""
@@ -102,13 +115,14 @@ class Furnishing:
         await self._strike_off()
         await self._suspend(there)
         await self._delegate()
+        await self._forget_changed(there)
         on_progress(1.0)
 
     async def _register(self, missing: Sequence[Account]) -> None:
         """See to it that everybody who is to have a box, and everybody promised, is in the directory in service."""
         holders = {a.holder.national_id for a in (*ACCOUNTS, *bulk_accounts(self._count)) if a.holder is not None}
         holders.add(WITHOUT_BOX.national_id)
-        population = populate(self._count)
+        population = self._populate()
         striking = any(a.holder == STRUCK_OFF for a in missing)
         if striking:
             await self._load(population, 1)
@@ -119,7 +133,12 @@ class Furnishing:
     async def _strike_off(self) -> None:
         """Load the newer extract, which the struck-off person is gone from."""
         if self._registered(STRUCK_OFF.national_id):
-            await self._load(populate(self._count).without(STRUCK_OFF.national_id), 0)
+            await self._load(self._populate().without(STRUCK_OFF.national_id), 0)
+
+    def _populate(self) -> Population:
+        if self._population is None:
+            self._population = populate(self._count)
+        return self._population
 
     def _registered(self, national_id: str) -> bool:
         try:
@@ -153,9 +172,22 @@ class Furnishing:
             holder,
             account.name,
             account.common_name,
-            None if opener is None else Secret(opener.password),
-            None if opener is None else Secret(opener.totp_secret),
+            None if opener is None or opener.password is None else Secret(opener.password),
+            None if opener is None or opener.totp_secret is None else Secret(opener.totp_secret),
         )
+
+    async def _forget_changed(self, there: dict[str, AccountView]) -> None:
+        """Promise no password and no code that an administrator has changed since."""
+        for address, view in there.items():
+            known = self._openers.of(address)
+            if known is None or not view.touched or view.state == "closed":
+                continue
+            fits = await self._people.fitting(
+                view.address, Secret(known.password or ""), Secret(known.totp_secret or "")
+            )
+            left = Opener(known.password if fits[0] else None, known.totp_secret if fits[1] else None)
+            if left != known:
+                self._openers.change(address, left)
 
     async def _suspend(self, there: dict[str, AccountView]) -> None:
         for refused in REFUSED:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 SERVER_NAME = "localhost"
+CHANGED = "(changed)"
+"""Stands for a password or code that an administrator has changed since; demo.json has null."""
 MOST_SHOWN = 20
 """Rows of the table; `--accounts` makes too many to read."""
 
@@ -91,7 +93,7 @@ def _show(data: Path, ca: Path, ports: Mapping[str, int], accounts: Sequence[Sho
     for each in accounts[:MOST_SHOWN]:
         opener = each.opener
         cells = [each.account.name, each.account.address]
-        cells += ["(certificate)", ""] if opener is None else [opener.password, _code(opener.totp_secret, now)]
+        cells += ["(certificate)", ""] if opener is None else [opener.password or CHANGED, _code(opener, now)]
         table.add_row(*map(Text, cells))
     console.print(table)
     if len(accounts) > MOST_SHOWN:
@@ -114,7 +116,9 @@ def _plain(console: "Console", text: str) -> None:
     console.print(text, markup=False, soft_wrap=True)
 
 
-def _code(secret: str, now: float) -> str:
+def _code(opener: Opener, now: float) -> str:
     """The code that an authenticator shows (RFC 6238)."""
-    totp = pyotp.TOTP(secret)
+    if opener.totp_secret is None:
+        return CHANGED
+    totp = pyotp.TOTP(opener.totp_secret)
     return totp.generate_otp(int(now) // totp.interval)

@@ -7,6 +7,7 @@ there. The contract with outside checks is `demo.json`.
 import asyncio
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -95,9 +96,12 @@ class Demo:
         pki.server((SERVER_NAME, HOST, "::1"))
         on_progress(0.05)
         count = max(self.accounts, openers.bulk_count())
-        self._furnish(settings, openers, count, on_progress)
         accounts = [*ACCOUNTS, *bulk_accounts(count)]
-        shown = tuple(Shown(a, _leaf(pki, a), openers.of(a.address)) for a in accounts)
+        with ThreadPoolExecutor(1) as issuing:
+            # beside Argon2, which leaves the interpreter free
+            leaves = issuing.submit(lambda: [_leaf(pki, account) for account in accounts])
+            self._furnish(settings, openers, count, on_progress)
+        shown = tuple(Shown(a, leaf, openers.of(a.address)) for a, leaf in zip(accounts, leaves.result(), strict=True))
         revoked = pki.revoked_person(CLAIRE.national_id, CLAIRE.surname, CLAIRE.given_name, CLAIRE.title)
         return Prepared(self.data, settings, pki.anchors, shown, ((revoked, ACCOUNTS[0].address),))
 

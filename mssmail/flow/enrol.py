@@ -136,9 +136,13 @@ class Enrolment:
         ids = tuple(int(plan.account) for plan in plans)
         await loop.run_in_executor(self._house.crypto_work, self._house.keys.store.create, KeyKind.ACCOUNT, ids)
         made = 0
-        for start in range(0, count, BATCH):
-            batch = plans[start : start + BATCH]
-            hashes = await asyncio.gather(*(self._hash(plan.new.password) for plan in batch))
+        batches = [plans[start : start + BATCH] for start in range(0, count, BATCH)]
+        # Argon2 is nearly all of the work: the next batch's runs while this one is sealed and written
+        hashing = [self._hash_all(batch) for batch in batches[:2]]
+        for number, batch in enumerate(batches):
+            hashes = await hashing[number]
+            if number + 2 < len(batches):
+                hashing.append(self._hash_all(batches[number + 2]))
             sealed = await loop.run_in_executor(self._house.crypto_work, self._seal_all, batch, hashes)
             await self._house.write.run(lambda tx, rows=sealed: self._insert_all(tx, rows))  # type: ignore[misc]
             made += len(batch)
@@ -195,6 +199,10 @@ class Enrolment:
         if new.totp_secret is not None:
             return new.totp_secret.reveal()
         return "" if new.password is None else otp.new_secret()
+
+    def _hash_all(self, plans: Sequence[_Plan]) -> "asyncio.Future[list[str]]":
+        """Have the passwords hashed, in the order of the plans; begins at once."""
+        return asyncio.gather(*(self._hash(plan.new.password) for plan in plans))
 
     async def _hash(self, password: Secret | None) -> str:
         if password is None:

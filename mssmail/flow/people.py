@@ -57,6 +57,8 @@ class AccountView:
     signed_in_at: int | None
     term_s: int | None
     """Its own retention term in seconds, None for the default."""
+    touched: bool
+    """Whether state, password, code or delegations were changed since it was made."""
     delegates: tuple[Address, ...] = ()
     """Who may open it beside its holder; only `show` looks."""
     delegated: tuple[Address, ...] = ()
@@ -151,6 +153,7 @@ class People:
             row.created_at,
             row.signed_in_at,
             row.term_s,
+            row.epoch > 0,
         )
 
     # --- state ---
@@ -216,6 +219,18 @@ class People:
 
         await self._act(address, Kind.CODE_SET, act)
         return NewCode(Secret(secret), Secret(otp.provisioning_uri(secret, str(address))))
+
+    async def fitting(self, address: Address, password: Secret, totp_secret: Secret) -> tuple[bool, bool]:
+        """Whether the account has this password, and this secret for codes. Takes the time of one Argon2id hash."""
+        row = await self._house.read.run(lambda tx: self._find(tx, address))
+        prepared = saslprep(password.reveal())
+        if row.secrets is None or prepared is None:
+            return False, False
+        held = self._standing.credentials.secrets(row.account_id, row.secrets)
+        verify = self._passwords.verify
+        loop = asyncio.get_running_loop()
+        fits = await loop.run_in_executor(self._house.password_work, verify, held.password_hash, prepared)
+        return fits, held.totp_secret == totp_secret.reveal()
 
     def _put_secrets(self, tx: Transaction, row: AccountRow, change: Callable[[Secrets], Secrets]) -> dict[str, Value]:
         """Change what the row holds now, not what was read earlier."""

@@ -164,6 +164,25 @@ def test_kept_over_a_stop(tmp_path: Path) -> None:
     assert size < 30 << 20
 
 
+def test_changed_by_hand(tmp_path: Path) -> None:
+    """A password or code changed by an administrator is promised no longer at the next start; all else still is."""
+    with DemoProcess(tmp_path / "data") as first:
+        verb = [*COMMAND, "--config", str(first.data / "mssmail.toml"), "account"]
+        given = {"text": True, "check": True, "capture_output": True, "env": environment()}
+        password = [*verb, "password", first.account("claire.martin")["address"], "--stdin"]
+        subprocess.run(password, input="gorge ballon tuile 73 verger\n", **given)  # type: ignore[call-overload]
+        subprocess.run([*verb, "otp", first.account("paul.durand")["address"]], **given)  # type: ignore[call-overload]
+    with DemoProcess(tmp_path / "data") as second:
+        before = {a["address"]: a for a in first.description["accounts"]}
+        after = {a["address"]: a for a in second.description["accounts"]}
+        claire, paul = second.account("claire.martin"), second.account("paul.durand")
+        assert [claire["password"], paul["totp_secret"]].count(None) == 2  # type: ignore[arg-type]
+        changed = {claire["address"]: "password", paul["address"]: "totp_secret"}
+        for address, account in after.items():
+            assert account | {changed.get(address, ""): ""} == before[address] | {changed.get(address, ""): ""}
+        assert "(changed)" in "".join(second.told)
+
+
 def test_fresh(tmp_path: Path) -> None:
     """--fresh begins anew, and spares what no demo wrote."""
     data = tmp_path / "data"
