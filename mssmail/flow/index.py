@@ -7,6 +7,7 @@ opened by searches instead.
 """
 
 import asyncio
+import os
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,6 +34,10 @@ LEASE = "search"
 LEASE_TERM_S = 30
 EVERY_S = 0.25
 """How long a new message may wait; an idle turn costs one look at an empty table."""
+_ASK_AGAIN_S = 10.0
+"""After another had the lease, or the store couldn't answer."""
+SPARED_OCTETS = 256 << 20
+"""Space on the disk below which nothing is made searchable: what is left is for mail."""
 _TURN = 256
 """Messages whose rows are written in one commit."""
 _PIECE = 8
@@ -79,27 +84,24 @@ class Indexer:
 
         Raises Refusal(UNAVAILABLE, STORAGE_FULL).
         """
-        due = await self._due()
-        if not due or not await self._leads():
+        now = self._house.clock.monotonic()
+        if (self._lease is None and now < self._ask_at) or not has_room(self._house):
             return 0
         count = 0
         try:
-            while due and self._lease is not None:
-                count += await self._turn(self._lease, due)
-                due = await self._due()
+            while (due := await self._due()) and (lease := await self._lead(now)) and has_room(self._house):
+                count += await self._turn(lease, due)
         except Refusal:
-            self._lease = None
+            self._lease, self._ask_at = None, now + _ASK_AGAIN_S
             raise
         return count
 
-    async def _leads(self) -> bool:
-        """Have the lease, or try for it. It is kept between runs: mail that comes one by one costs one commit each."""
-        now = self._house.clock.monotonic()
-        if self._lease is None and now >= self._ask_at:
-            self._ask_at = now + LEASE_TERM_S / 3
-            holder = self._holder
+    async def _lead(self, now: float) -> Lease | None:
+        """The lease, if it can be had. It is kept between runs: mail that comes one by one costs one commit each."""
+        if self._lease is None:
+            self._ask_at, holder = now + _ASK_AGAIN_S, self._holder
             self._lease = await self._house.write.run(lambda tx: leases.take(tx, LEASE, holder, LEASE_TERM_S))
-        return self._lease is not None
+        return self._lease
 
     async def _due(self) -> list[Due]:
         first = self._first
@@ -205,6 +207,15 @@ class Indexer:
                 continue
             replaced.append((number, count))
         return new_columns(self._house, account, period, [BodyId(e.body) for e in new], entries, replaced)
+
+
+def has_room(house: House) -> bool:
+    """Whether the disk has space for more than mail."""
+    try:
+        space = os.statvfs(house.settings.server.data)
+    except OSError:
+        return False
+    return space.f_bavail * space.f_frsize >= SPARED_OCTETS
 
 
 def new_columns(

@@ -20,7 +20,7 @@ from mssmail.crypto.envelope import Unsealable
 from mssmail.crypto.keystore import KeyDestroyed
 from mssmail.flow.answers import Clear, Columned, Leaf, Stretch, Texted, ViewJudge, leaves
 from mssmail.flow.house import House
-from mssmail.flow.index import new_columns
+from mssmail.flow.index import has_room, new_columns
 from mssmail.flow.read import BATCH_MESSAGES, BodyGone, OpenedBody, body_key
 from mssmail.flow.view import View
 from mssmail.mime import columns as columns_of_fields
@@ -187,7 +187,10 @@ class _Looker:
             if isinstance(leaf, Header):
                 if not columns.knows(leaf.name, leaf.text):
                     continue
-                found: Iterable[int] = columns.matching(leaf.name, leaf.text)
+                try:
+                    found: Iterable[int] = columns.matching(leaf.name, leaf.text)
+                except ColumnsFormatError:
+                    return
             else:
                 day = leaf.day
                 found = [at for at, n in enumerate(columns.days) if n and _by_date(leaf.when, day, date.fromordinal(n))]
@@ -213,7 +216,7 @@ class _Looker:
             if chosen:
                 _ask(stretch, chosen, opened)
                 opened = {index: opened[index] for index in self._still(stretch, part) if index in opened}
-        if every:
+        if every and has_room(self._house):
             self._keep(every)
 
     def _keep(self, opened: "list[_Opened]") -> None:

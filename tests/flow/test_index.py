@@ -20,6 +20,7 @@ from mssmail.base.search import (
     Text,
     When,
 )
+from mssmail.flow import index
 from mssmail.flow.change import Changer, FlagWish
 from mssmail.flow.index import MAX_ENTRIES, Indexer
 from mssmail.flow.purge import Purge
@@ -352,3 +353,16 @@ async def test_sizes_are_compared_exactly(home: Home) -> None:
         (Smaller(size + 1), [0]),
     ):
         assert await search(home.house, view, key) == expected, key
+
+
+async def test_the_last_space_is_left_to_mail(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the disk is nearly full nothing is made searchable, neither by the indexer nor by a search."""
+    anne = home.add_account("anne")
+    await send(home, mail(0), anne)
+    with monkeypatch.context() as patched:
+        patched.setattr(index, "SPARED_OCTETS", 1 << 62)
+        assert await Indexer(home.house).run() == 0
+        assert await search(home.house, await inbox(home, anne), Text("corps")) == [0]
+        await home.write.run(lambda _: None)
+        assert rows(home) == {"search_texts": 0, "search_columns": 0, "search_entries": 0, "search_due": 1}
+    assert await Indexer(home.house).run() == 1
