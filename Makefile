@@ -48,7 +48,7 @@ fuzz: setup
 
 interop: setup
 	scripts/interop-clients
-	$(PYTEST) -m interop $(ARGS)
+	$(PYTEST) tests/interop $(ARGS)
 
 bench: setup
 	scripts/bench $(ARGS)
