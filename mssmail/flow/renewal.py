@@ -179,7 +179,10 @@ class Renewal:
                 news.files, allow_shrink=allow_shrink, refuse_older=not allow_shrink, on_progress=self._on_progress
             )
         finally:
-            await self._off_loop(lambda: shutil.rmtree(self._downloads, ignore_errors=True))
+            # an error raised here while closing would take a cancellation's place, and the task would never end;
+            # what is left then is removed by the next download
+            if not self._stop.is_set():
+                await self._off_loop(lambda: shutil.rmtree(self._downloads, ignore_errors=True))
         memory.seen.update(news.seen)
         return info
 
@@ -213,6 +216,8 @@ class Renewal:
             raise Refusal(Reason.UNAVAILABLE, f"{progress.name}: stopped")
 
     async def _off_loop(self, work: Callable[[], T]) -> T:
+        if self._stop.is_set():
+            raise Refusal(Reason.UNAVAILABLE, "stopped")
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
 

@@ -173,8 +173,9 @@ async def test_lease(town: Town, tmp_path: Path) -> None:
     care.close()
 
 
-async def test_loop_is_free(town: Town, tmp_path: Path) -> None:
-    """While a server keeps the download waiting the loop runs on, and closing ends it."""
+@pytest.mark.parametrize("cancelled", [True, False])
+async def test_closing_ends_a_download(town: Town, tmp_path: Path, cancelled: bool) -> None:
+    """While a server keeps a download waiting the loop runs on; closing ends it, and a cancellation is never lost."""
     started = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -189,8 +190,12 @@ async def test_loop_is_free(town: Town, tmp_path: Path) -> None:
     await asyncio.wait_for(started.wait(), 10.0)
     assert not task.done()
     care.close()
-    with pytest.raises((Refusal, RuntimeError)):
+    if cancelled:
+        task.cancel()
+    with pytest.raises(asyncio.CancelledError if cancelled else Refusal):
         await asyncio.wait_for(task, 10.0)
+    with pytest.raises(Refusal, match="stopped"):
+        await care.now()
     origin.close()
 
 
