@@ -9,6 +9,7 @@ to be valid UTF-8 doesn't occur in names.
 
 import codecs
 import hashlib
+import lzma
 import re
 import zipfile
 import zlib
@@ -104,7 +105,7 @@ class Source:
         """
         try:
             yield from _frame(self.stream, self.tally)
-        except (zipfile.BadZipFile, zlib.error, EOFError) as e:
+        except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError) as e:
             raise Refusal(Reason.IMPORT, f"{self.name}: damaged archive") from e
         except OSError as e:
             raise Refusal(Reason.IMPORT, f"{self.name}: {e.strerror or 'unreadable'}") from e

@@ -7,15 +7,14 @@ struck off end where they are held (`sessions`): every worker is told in the sam
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from contextlib import AbstractContextManager
 from pathlib import Path
+from threading import Event as Stop
 from typing import Final
 
 from mssmail.audit.events import Event, Kind, Value
 from mssmail.base.ids import AccountId
 from mssmail.base.refusal import Reason, Refusal
-from mssmail.directory.fhir import Api
-from mssmail.directory.merge import merge
+from mssmail.directory.apart import import_apart, merge_apart
 from mssmail.directory.model import SnapshotInfo
 from mssmail.directory.snapshot import OnProgress, Progress, import_extracts, roll_back
 from mssmail.flow.house import House
@@ -54,7 +53,6 @@ class Refresh:
         files: Sequence[Path],
         *,
         allow_shrink: bool = False,
-        refuse_older: bool = False,
         on_progress: OnProgress = lambda progress: None,
     ) -> SnapshotInfo:
         """Import extracts and put them in service; `on_progress` is called from another thread.
@@ -69,29 +67,50 @@ class Refresh:
                 files,
                 clock=self._house.clock,
                 allow_shrink=allow_shrink,
-                refuse_older=refuse_older,
                 shrink_limit=self._house.settings.directory.shrink_limit,
                 on_progress=on_progress,
             )
 
         return await self._swap(work, {"files": [file.name for file in files], "allow_shrink": allow_shrink})
 
-    async def merge(
-        self, connect: Callable[[], AbstractContextManager[Api]], *, full: bool = False, allow_shrink: bool = False
+    async def load_apart(
+        self, files: Sequence[Path], stop: Stop, *, allow_shrink: bool = False, refuse_older: bool = True
     ) -> SnapshotInfo:
-        """Lay what the API tells over the directory, and put that in service. Raises and traces as `load`."""
+        """The same beside a server: in a process of its own, ended where `stop` is set."""
         house = self._house
 
         def work() -> SnapshotInfo:
-            with connect() as api:
-                return merge(
-                    snapshot_path(house.settings),
-                    api,
-                    clock=house.clock,
-                    full=full,
-                    allow_shrink=allow_shrink,
-                    shrink_limit=house.settings.directory.shrink_limit,
-                )
+            return import_apart(
+                snapshot_path(house.settings),
+                files,
+                clock=house.clock,
+                stop=stop,
+                allow_shrink=allow_shrink,
+                refuse_older=refuse_older,
+                shrink_limit=house.settings.directory.shrink_limit,
+            )
+
+        return await self._swap(work, {"files": [file.name for file in files], "allow_shrink": allow_shrink})
+
+    async def merge_apart(
+        self, base: str, key: Path, stop: Stop, *, full: bool = False, allow_shrink: bool = False
+    ) -> SnapshotInfo:
+        """Lay what the API tells over the directory, likewise. Raises and traces as `load`."""
+        house = self._house
+        directory = house.settings.directory
+
+        def work() -> SnapshotInfo:
+            return merge_apart(
+                snapshot_path(house.settings),
+                base,
+                key,
+                directory.source_ca,
+                clock=house.clock,
+                stop=stop,
+                full=full,
+                allow_shrink=allow_shrink,
+                shrink_limit=directory.shrink_limit,
+            )
 
         return await self._swap(work, {"fhir": True, "full": full, "allow_shrink": allow_shrink})
 

@@ -1,7 +1,7 @@
 """Keeping the directory current: asked for on schedule, under a lease, and an alarm where it grows old.
 
 Knows when to ask and what follows; how extracts and the API are read is in `directory`, loading in `refresh`. Nothing
-here runs on the loop for longer than a look at the clock: downloads and imports have a thread of their own.
+here runs on the loop for longer than a look at the clock: downloads have a thread, imports a process of their own.
 """
 
 import asyncio
@@ -17,10 +17,8 @@ from typing import Final, TypeVar
 import structlog
 
 from mssmail.base.refusal import Reason, Refusal
-from mssmail.directory.fhir import connected
 from mssmail.directory.follow import Memory, News, look, read_memory, write_memory
 from mssmail.directory.model import SnapshotInfo
-from mssmail.directory.snapshot import Progress
 from mssmail.flow.house import House
 from mssmail.flow.refresh import Refresh
 from mssmail.flow.standing import Standing
@@ -175,8 +173,8 @@ class Renewal:
             if not news.files:
                 return None
             await self._house.write.run(lambda tx: leases.hold(tx, lease))
-            info = await self._refresh.load(
-                news.files, allow_shrink=allow_shrink, refuse_older=not allow_shrink, on_progress=self._on_progress
+            info = await self._refresh.load_apart(
+                news.files, self._stop, allow_shrink=allow_shrink, refuse_older=not allow_shrink
             )
         finally:
             # an error raised here while closing would take a cancellation's place, and the task would never end;
@@ -203,17 +201,9 @@ class Renewal:
         if not directory.fhir or directory.fhir_key is None:
             return None
         await self._house.write.run(lambda tx: leases.hold(tx, lease))
-        base, key, authorities = directory.fhir, directory.fhir_key, directory.source_ca
-        return await self._refresh.merge(
-            lambda: connected(base, key, self._house.clock, self._stop, authorities),
-            full=full,
-            allow_shrink=allow_shrink,
+        return await self._refresh.merge_apart(
+            directory.fhir, directory.fhir_key, self._stop, full=full, allow_shrink=allow_shrink
         )
-
-    def _on_progress(self, progress: Progress) -> None:
-        """Called after each block: here an import learns that it shall end."""
-        if self._stop.is_set():
-            raise Refusal(Reason.UNAVAILABLE, f"{progress.name}: stopped")
 
     async def _off_loop(self, work: Callable[[], T]) -> T:
         if self._stop.is_set():

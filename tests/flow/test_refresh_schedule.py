@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from structlog.testing import capture_logs
+from structlog.testing import CapturingLogger
 
 from mssmail.base.principal import Recipient
 from mssmail.base.refusal import Reason, Refusal
@@ -224,17 +224,16 @@ async def test_api(town: Town, tmp_path: Path) -> None:
     annuaire.close()
 
 
-async def test_alarm(town: Town) -> None:
+async def test_alarm(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     """From three days on a warning is logged once a day; the gauge tells the age, and +Inf without a directory."""
     care = renewal(town)
-    seen = []
+    log = CapturingLogger()
+    monkeypatch.setattr("mssmail.flow.renewal._log", log)
     for _ in range(16):
-        with capture_logs() as logs:
-            await care.look()
-            await care.look()
-        seen += [entry["log_level"] for entry in logs]
+        await care.look()
+        await care.look()
         town.clock.advance(DAY)
-    assert seen == ["warning"] * 11 + ["error"] * 2
+    assert [call.method_name for call in log.calls] == ["warning"] * 11 + ["error"] * 2
     assert REGISTRY.get_sample_value("mssmail_directory_age_seconds") == pytest.approx(15 * DAY, abs=60)
     town.house.directory.close()
     await care.look()
