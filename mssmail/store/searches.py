@@ -14,7 +14,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.sql.elements import ClauseElement, ColumnElement
 
 from mssmail.base.ids import AccountId, BodyId, FolderId, Period
-from mssmail.store.interface import Row, Statement, Transaction, put
+from mssmail.store.interface import Row, Statement, Transaction, Values, put
 from mssmail.store.messages import Ranges
 from mssmail.store.schema import (
     messages,
@@ -226,7 +226,7 @@ def write(tx: Transaction, done: Sequence[Due], made: dict[BodyId, bytes], colum
     """
     standing = [d for d in done if d.wrapped is not None and _stands(tx, d.account, d.body, d.period)]
     bodies = {d.body for d in standing}
-    texts = [{"body_id": body, "sealed": sealed} for body, sealed in made.items() if body in bodies]
+    texts: list[Values] = [{"body_id": body, "sealed": sealed} for body, sealed in made.items() if body in bodies]
     if texts:
         tx.run_many(_PUT_TEXT, texts)
     waiting: set[tuple[AccountId, Period]] = set()
