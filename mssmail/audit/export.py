@@ -54,13 +54,21 @@ def opened(keys: TrailKeys, row: EventRow) -> Opened:
     return Opened(
         row.chain_id,
         row.sequence,
-        utc(row.at_ms / 1000).isoformat(timespec="milliseconds"),
+        _moment(row.at_ms),
         kind,
         row.account_id,
         str(content.get("o")),
         cast(str | None, content.get("s")),
         cast(dict[str, object], content.get("d", {})),
     )
+
+
+def _moment(at_ms: int) -> str:
+    """A time as people read it; one that was tampered with beyond any calendar as its number."""
+    try:
+        return utc(at_ms / 1000).isoformat(timespec="milliseconds")
+    except (OverflowError, OSError, ValueError):
+        return str(at_ms)
 
 
 def lines(tx: Transaction, keys: TrailKeys, *, sealed_only: bool) -> Iterator[str]:

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from mssmail.audit.events import Event
 from mssmail.base.ids import ChainId
 from mssmail.crypto.body import subkey
-from mssmail.crypto.envelope import seal, unseal
+from mssmail.crypto.envelope import Unsealable, seal, unseal
 from mssmail.crypto.format import LABEL_TRAIL, event_aad
 from mssmail.crypto.keys import KeyRing
 from mssmail.crypto.keystore import KeyKind
@@ -37,10 +37,13 @@ def first_head(chain_label: bytes = b"mssmail trail 1") -> bytes:
 
 
 def event_hash(previous: bytes, row: EventRow) -> bytes:
-    """An event's hash, from what lies on disk alone."""
-    clear = _CLEAR.pack(row.chain_id, row.sequence, row.at_ms, row.kind, row.account_id)
+    """An event's hash, from what lies on disk alone. Raises Unsealable where a column holds what none of ours does."""
     subject = row.subject or b""
-    return hashlib.sha256(previous + clear + bytes([len(subject)]) + subject + row.sealed).digest()
+    try:
+        clear = _CLEAR.pack(row.chain_id, row.sequence, row.at_ms, row.kind, row.account_id) + bytes([len(subject)])
+        return hashlib.sha256(previous + clear + subject + row.sealed).digest()
+    except (struct.error, TypeError, ValueError) as alien:
+        raise Unsealable from alien
 
 
 def checkpoint_hash(row: CheckpointRow) -> bytes:
@@ -96,7 +99,10 @@ class TrailKeys:
 
     def open(self, row: EventRow) -> dict[str, object]:
         """What an event says. Raises Unsealable, KeyDestroyed."""
-        aad = event_aad(row.chain_id, row.sequence, row.at_ms, row.kind, row.account_id)
+        try:
+            aad = event_aad(row.chain_id, row.sequence, row.at_ms, row.kind, row.account_id)
+        except struct.error as alien:
+            raise Unsealable from alien
         content: dict[str, object] = json.loads(unseal(self.of(row.at_ms), row.sealed, aad))
         return content
 

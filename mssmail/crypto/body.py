@@ -148,12 +148,11 @@ def seal_record(key: bytes, body: BodyId, record: bytes, generation: int = 0) ->
 
 def open_record(key: bytes, body: BodyId, sealed: bytes) -> bytes:
     """A message's record; raises `Unsealable`."""
-    generation = sealed[0]
     derived = subkey(key, LABEL_RECORD + sealed[:1])
     try:
-        packed = AESGCM(derived).decrypt(bytes(NONCE_OCTETS), sealed[1:], record_aad(body, generation))
+        packed = AESGCM(derived).decrypt(bytes(NONCE_OCTETS), sealed[1:], record_aad(body, sealed[0]))
         return _unpack(packed, _MAX_RECORD_OCTETS)
-    except (InvalidTag, ValueError, zstandard.ZstdError) as error:
+    except (InvalidTag, IndexError, ValueError, zstandard.ZstdError) as error:
         raise Unsealable from error
 
 

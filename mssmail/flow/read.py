@@ -85,9 +85,12 @@ Wanted = tuple[Section, Span | None]
 
 
 def offsets_of(lengths: bytes) -> "array[int]":
-    """Chunk lengths as stored, as an array."""
+    """Chunk lengths as stored, as an array. Raises Unsealable where they are damaged."""
     out = array("I")
-    out.frombytes(lengths)
+    try:
+        out.frombytes(lengths)
+    except ValueError as damage:
+        raise Unsealable from damage
     if sys.byteorder != "little":
         out.byteswap()
     return out

@@ -8,6 +8,7 @@ decides who a message is from must look at `mailboxes`, which answers only where
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 
 from mssmail.mime import comments
@@ -261,7 +262,14 @@ class _Reader:
         local, host = pieces[: ats[-1]], pieces[ats[-1] + 1 :]
         if not local or not host or any(piece.kind == "quoted" for piece in host):
             self.clean = False
+        if _run_together(local) or _run_together(host):
+            self.clean = False
         return _phrase(local), b"".join(piece.text for piece in host)
+
+
+def _run_together(pieces: list[_Piece]) -> bool:
+    """Whether two words stand side by side with no dot between them, as in `"a"b`: readers differ about such."""
+    return any(one.kind != "special" and other.kind != "special" for one, other in pairwise(pieces))
 
 
 def _phrase(pieces: list[_Piece]) -> bytes:

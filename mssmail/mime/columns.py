@@ -123,7 +123,10 @@ class Columns:
         return name.encode("utf-8", "replace").lower() in self._columns and "\0" not in text
 
     def matching(self, name: str, text: str) -> list[int]:
-        """Which messages, by place, have a field of that name with that text; any such field where it is empty."""
+        """Which messages, by place, have a field of that name with that text; any such field where it is empty.
+
+        Raises ColumnsFormatError.
+        """
         lengths_at, start, end = self._columns[name.encode("utf-8", "replace").lower()]
         wanted = octets(normalise(text)) or b"\0"
         found: list[int] = []
@@ -131,21 +134,27 @@ class Columns:
         at = packed.find(wanted, start, end)
         if at < 0:
             return found
-        ends = list(accumulate(self._numbers("I", lengths_at, start - lengths_at), initial=start))
+        ends = self._ends(lengths_at, start, end)
         while at >= 0:
             place = bisect_right(ends, at) - 1
             found.append(place)
             at = packed.find(wanted, ends[place + 1], end)
         return found
 
+    def _ends(self, lengths_at: int, start: int, end: int) -> list[int]:
+        """Where each message's share begins, and where the last one ends."""
+        ends = list(accumulate(self._numbers("I", lengths_at, start - lengths_at), initial=start))
+        if ends[-1] != end:
+            raise ColumnsFormatError("shares that don't make up their text")
+        return ends
+
     def entries(self) -> list[Entry]:
-        """Its messages, to be packed anew."""
+        """Its messages, to be packed anew. Raises ColumnsFormatError."""
         shares: list[list[bytes]] = []
         for name in FIELDS:
             if name not in self._columns:
                 raise ColumnsFormatError("a column is missing")
-            lengths_at, start, _ = self._columns[name]
-            ends = list(accumulate(self._numbers("I", lengths_at, start - lengths_at), initial=start))
+            ends = self._ends(*self._columns[name])
             shares.append([self._octets[a:b] for a, b in pairwise(ends)])
         rows = zip(*shares, strict=True)
         return [Entry(body, day, row) for body, day, row in zip(self.bodies, self.days, rows, strict=True)]

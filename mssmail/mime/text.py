@@ -146,6 +146,6 @@ def _names(block: bytes) -> Iterator[str]:
     for field, name in ((b"content-disposition", "filename"), (b"content-type", "name")):
         value = index.first(field)
         if value and (found := decoded(parameters(uncomment(value))).get(name)):
-            yield decode_words(found.encode()) if "=?" in found else found
+            yield decode_words(found.encode("utf-8", "replace")) if "=?" in found else found
     if description := index.first(b"content-description"):
         yield decode_words(description)
