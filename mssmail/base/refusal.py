@@ -18,7 +18,7 @@ class Reason(Enum):
     SUSPENDED = "suspended"
     OVER_QUOTA = "over-quota"
     DIRECTORY_STALE = "directory-stale"
-    """The directory is older than `directory.max_age`: nobody's registration can be vouched for."""
+    """No directory was loaded for `directory.max_age`: nobody's registration can be vouched for."""
     # sign-in
     CREDENTIALS = "credentials"
     """Unknown login, wrong password, wrong code: told apart by nobody outside."""

@@ -99,6 +99,10 @@ class Directory:
         self.info()
         return self._clock.now() - self._current_at
 
+    def loaded_s(self) -> float:
+        """Seconds since the snapshot in service was made, whatever the dates of what it was made of."""
+        return self._clock.now() - self.info().built_at
+
     def person(self, national_id: str) -> Person | None:
         """The professional with this national id, if the newest extract has one."""
         row = self._one(_PERSON, national_id)

@@ -104,7 +104,7 @@ def examine_directory(house: House) -> Finding:
     except Refusal:
         return error(subject, "none is in service: nobody can be written to and no box made", load)
     text = f"{info.people} people, {info.boxes} boxes, {age / DAY:.1f} days old"
-    if age > settings.max_age:
+    if house.directory.loaded_s() > settings.max_age:
         return error(subject, f"{text}: recipients are refused", load)
     if age > settings.stale_after:
         return warning(subject, text, load)

@@ -106,7 +106,7 @@ class Renewal:
             self._alarmed_at = None
         elif self._alarmed_at is None or not 0 <= now - self._alarmed_at < ALARM_EVERY_S:
             self._alarmed_at = now
-            if age > directory.max_age:
+            if age == float("inf") or house.directory.loaded_s() > directory.max_age:
                 _log.error("the directory is too old: recipients are refused", days=_days(age))
             else:
                 _log.warning("the directory is growing old", days=_days(age), refused_from=_days(directory.max_age))

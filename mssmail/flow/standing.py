@@ -31,11 +31,12 @@ class Standing:
         return self.certificates.reload_if_changed() or directory
 
     def directory_stale(self) -> bool:
-        """Whether the directory is older than `directory.max_age`: no recipient and no new box can be vouched for.
+        """Whether none was loaded for `directory.max_age`: no recipient and no new box can be vouched for.
 
+        What an administrator loads by hand counts from then, however old its date: that is alarmed, not refused.
         Sign-in and reading go on by what it last said. Raises Refusal(UNAVAILABLE) while there is none.
         """
-        return self._house.directory.age_s() > self._house.settings.directory.max_age
+        return self._house.directory.loaded_s() > self._house.settings.directory.max_age
 
     def struck_off(self, dossier: Dossier) -> bool:
         """Whether the newest extract lacks the holder. Raises Refusal(UNAVAILABLE) while there is no directory.

@@ -285,7 +285,7 @@ class Directory:
     max_age: Seconds = _setting(
         kind.duration(1),
         Seconds(14 * DAY),
-        "Age of the directory from which recipients and new boxes are refused for now, since no registration can be "
+        "Time since the last load from which recipients and new boxes are refused for now, as no registration can be "
         "vouched for; the publisher's longest known gap is 10 days, and four more are for mending what broke.",
     )
 

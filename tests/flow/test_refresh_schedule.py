@@ -233,7 +233,7 @@ async def test_alarm(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
         await care.look()
         await care.look()
         town.clock.advance(DAY)
-    assert [call.method_name for call in log.calls] == ["warning"] * 11 + ["error"] * 2
+    assert [call.method_name for call in log.calls] == ["warning"] * 12 + ["error"]
     assert REGISTRY.get_sample_value("mssmail_directory_age_seconds") == pytest.approx(15 * DAY, abs=60)
     town.house.directory.close()
     await care.look()
