@@ -1,10 +1,17 @@
 """One running demo for all clients of this folder."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
 from tests.demo_process import DemoProcess
+
+
+@pytest.fixture(scope="session", autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A HOME for clients that will not run without one, where the environment has none."""
+    os.environ.setdefault("HOME", str(tmp_path_factory.mktemp("home")))
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """mbsync mirrors a box twice; the second time there is nothing to do."""
 
 import imaplib
-import os
 import re
 import socket
 import subprocess
@@ -17,9 +16,8 @@ COUNT = 1000
 
 
 def mirror(config: Path) -> str:
-    home = {"HOME": str(config.parent), "PATH": os.environ.get("PATH", os.defpath)}
     command = ["mbsync", "-V", "-c", str(config), "-a"]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=100, env=home)
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=100)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     return ran.stdout + ran.stderr
 
