@@ -22,12 +22,12 @@ from mssmail.flow.keep import off_loop
 from mssmail.flow.view import View
 from mssmail.metrics.registry import counter
 from mssmail.mime.limits import DEFAULT
-from mssmail.mime.record import Record, RecordFormatError
+from mssmail.mime.record import Record, RecordFormatError, encode
 from mssmail.mime.resolve import Chosen, Octets, Range, resolve
 from mssmail.store import accounts, messages
 from mssmail.store.bodies import Bodies
 from mssmail.store.interface import Transaction
-from mssmail.store.messages import Facts, FlagChange, SealedMessage
+from mssmail.store.messages import Facts, FlagChange, SealedBody, SealedMessage
 
 BATCH_MESSAGES = 200
 _WITH_BODIES = 25
@@ -82,6 +82,8 @@ class Fetched:
 
 
 Wanted = tuple[Section, Span | None]
+_NO_RECORD = Record(encode({}))
+"""Stands where no record was asked for."""
 
 
 def offsets_of(lengths: bytes) -> "array[int]":
@@ -145,12 +147,19 @@ class Reader:
                     yield at, facts
             self.lost += len(part) - len(found)
 
-    async def messages(self, indexes: Sequence[int], wanted: Sequence[Wanted]) -> AsyncIterator[Fetched]:
-        """These messages in order, each with a piece for every wanted section."""
+    async def messages(
+        self, indexes: Sequence[int], wanted: Sequence[Wanted], *, records: bool = True
+    ) -> AsyncIterator[Fetched]:
+        """These messages in order, each with a piece for every wanted section.
+
+        Without `records`, a message that is wanted whole is read without its record, which is empty then.
+        """
+        whole = not records and all(not section.path and section.part is Part.ALL for section, _ in wanted)
+        batch = self._bodies if whole and wanted else self._batch
         at = 0
         while at < len(indexes):
             part = indexes[at : at + BATCH_MESSAGES]
-            found, done = await self._batch(part, wanted)
+            found, done = await batch(part, wanted)
             at += done
             for fetched in found:
                 yield fetched
@@ -182,6 +191,28 @@ class Reader:
 
         found, done = await house.read.run(work)
         _opened.inc(len(found))
+        self.lost += done - len(found)
+        return found, done
+
+    async def _bodies(self, part: Sequence[int], wanted: Sequence[Wanted]) -> tuple[list[Fetched], int]:
+        """A batch of whole messages: one row each, and no record opened."""
+        view, house, account = self._view, self._house, self._view.principal.account
+        by_uid, ranges = {view.uids[index]: index for index in part}, view.uid_ranges(part)
+
+        def work(tx: Transaction) -> tuple[list[Fetched], int]:
+            out: list[Fetched] = []
+            octets = 0
+            for row in messages.with_bodies(tx, view.folder, account, ranges):
+                index = by_uid.get(row.facts.uid)
+                if index is None or (fetched := _open_whole(tx, house, account, index, row, wanted)) is None:
+                    continue
+                out.append(fetched)
+                octets += fetched.held_octets
+                if octets >= BATCH_OCTETS:
+                    return out, part.index(index) + 1
+            return out, len(part)
+
+        found, done = await house.read.run(work)
         self.lost += done - len(found)
         return found, done
 
@@ -348,6 +379,38 @@ def _open(
     except (Unsealable, RecordFormatError):
         _unreadable.labels(reason="damaged").inc()
     return None
+
+
+def _open_whole(
+    tx: Transaction, house: House, account: AccountId, index: int, row: SealedBody, wanted: Sequence[Wanted]
+) -> Fetched | None:
+    """A message's octets, or some of them; None where it is gone or can't be opened."""
+    facts = row.facts
+    try:
+        key = house.keys.unwrap(account, facts.body_id, facts.period, row.wrapped)
+        sealed = Sealed(facts.body_id, key, row.data is not None, offsets_of(row.lengths))
+        size = facts.size_octets
+        if size * len(wanted) > WHOLE_OCTETS:
+            return Fetched(index, facts, _NO_RECORD, [_streamed(sealed, size, span) for _, span in wanted])
+        if row.data is None:
+            plain = read_sealed(tx, house.bodies, sealed, 0, size)
+        else:
+            plain = _opened_range(sealed, range(len(sealed.lengths)), sealed.lengths, row.data, 0, size)
+        return Fetched(index, facts, _NO_RECORD, [_whole(plain, span) for _, span in wanted])
+    except KeyDestroyed:
+        _unreadable.labels(reason="erased").inc()
+    except BodyGone:
+        _unreadable.labels(reason="gone").inc()
+    except Unsealable:
+        _unreadable.labels(reason="damaged").inc()
+    return None
+
+
+def _streamed(sealed: Sealed, size: int, span: Span | None) -> Piece:
+    """A piece of a large body."""
+    start = 0 if span is None else min(size, span.start)
+    end = size if span is None else min(size, start + span.count)
+    return Piece(end - start, b"" if start == end else None, start, sealed)
 
 
 class _Pieces:

@@ -4,7 +4,7 @@ UID sets are inclusive (low, high) pairs, ascending. Each change takes a mod-seq
 `accounts.change` in the same transaction. UIDs rise in the order of the source, and are never given twice.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,6 +90,28 @@ _WITH_RECORD = Statement(
         and_(wraps.c.body_id == _m.body_id, wraps.c.account_id == bindparam("account"), wraps.c.period == _m.period),
     )
     .join(records, records.c.body_id == _m.body_id)
+    .where(_in_range())
+    .order_by(_m.uid)
+)
+_WITH_BODY = Statement(
+    select(
+        _m.uid,
+        _m.internal_date,
+        _m.zone_minutes,
+        _m.size_octets,
+        _m.saved_at,
+        _m.body_id,
+        _m.period,
+        wraps.c.wrapped,
+        bodies.c.place,
+        bodies.c.lengths,
+        bodies.c.data,
+    )
+    .join(
+        wraps,
+        and_(wraps.c.body_id == _m.body_id, wraps.c.account_id == bindparam("account"), wraps.c.period == _m.period),
+    )
+    .join(bodies, bodies.c.body_id == _m.body_id)
     .where(_in_range())
     .order_by(_m.uid)
 )
@@ -334,6 +356,24 @@ def sealed(tx: Transaction, folder: FolderId, account: AccountId, ranges: Ranges
         for low, high in ranges
         for row in tx.run(_WITH_RECORD, folder=folder, account=account, low=low, high=high).fetchall()
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class SealedBody:
+    """A message's facts with its wrapped key and its whole sealed body, `data` None where the body store has it."""
+
+    facts: Facts
+    wrapped: bytes
+    lengths: bytes
+    data: bytes | None
+
+
+def with_bodies(tx: Transaction, folder: FolderId, account: AccountId, ranges: Ranges) -> Iterator[SealedBody]:
+    """Messages with their inline bodies, by UID, one at a time: who stops early has read no more than that."""
+    for low, high in ranges:
+        cursor = tx.run(_WITH_BODY, folder=folder, account=account, low=low, high=high)
+        while (row := cursor.fetchone()) is not None:
+            yield SealedBody(Facts(*row[:7]), row[7], row[9], row[10] if row[8] == 0 else None)
 
 
 def body(tx: Transaction, body_id: BodyId) -> tuple[int, bool, bytes] | None:

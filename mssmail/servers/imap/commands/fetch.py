@@ -29,6 +29,7 @@ BATCH = 1_000
 _FLAGS_ONLY = frozenset({FetchItem.FLAGS, FetchItem.UID})
 _KNOWN = _FLAGS_ONLY | {FetchItem.MODSEQ}
 _IN_CLEAR = _KNOWN | {FetchItem.INTERNALDATE, FetchItem.SIZE}
+_OF_RECORDS = frozenset({FetchItem.ENVELOPE, FetchItem.BODY, FetchItem.BODYSTRUCTURE})
 _SEEN = Flag.SEEN.value
 _log = get_logger("servers.imap")
 
@@ -133,7 +134,8 @@ async def _opened(
     session.put(selected.keyword_news())
     show_flags = FetchItem.FLAGS in attributes
     writer = _Writer(session, selected, reader, attributes)
-    async for fetched in reader.messages(indexes, wanted):
+    records = not _OF_RECORDS.isdisjoint(attributes)
+    async for fetched in reader.messages(indexes, wanted, records=records):
         await writer.write(fetched, with_flags=not show_flags and fetched.index in marked)
 
 
