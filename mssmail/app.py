@@ -29,7 +29,7 @@ from mssmail.flow.boxes import Boxes
 from mssmail.flow.changes import Changes
 from mssmail.flow.gate import Gate
 from mssmail.flow.house import BodyNumbers, House
-from mssmail.flow.index import EVERY_S, Indexer
+from mssmail.flow.index import EVERY_S, QUIET_S, Indexer
 from mssmail.flow.login import Login
 from mssmail.flow.purge import Purge, PurgeStopped
 from mssmail.flow.renewal import LOOK_S, Renewal
@@ -313,7 +313,7 @@ class _Worker:
         gate = Gate(house, standing)
         self._watch = Watch(house)
         self._purge = Purge(house, announce=False)
-        self._indexer = Indexer(house)
+        self._indexer = Indexer(house, quiet_s=QUIET_S)
         self._renewal = Renewal(house, standing)
         self._tls = ServerTls(house.settings)
         rate = Rate(house)

@@ -181,6 +181,8 @@ class WriteLane(_Lane):
         self._folder = folder
         self._batch = 0
         self._pause = threading.Event()
+        self.committed_at = float("-inf")
+        """When the last batch was committed, by the clock's `monotonic`."""
 
     def _serve(self) -> None:
         ending = False
@@ -230,6 +232,7 @@ class WriteLane(_Lane):
                 return self._discard(units, error)
         for account, modseq in tx.wakes.items():
             wakes[account] = max(modseq, wakes.get(account, 0))
+        self.committed_at = self._clock.monotonic()
         _batches.inc()
         _units.inc(len(units))
         _sizes.observe(len(units))

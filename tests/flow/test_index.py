@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mssmail.base.clock import FakeClock, utc
+from mssmail.base.clock import FakeClock, SystemClock, utc
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.base.search import (
     Arrived,
@@ -366,3 +366,15 @@ async def test_the_last_space_is_left_to_mail(home: Home, monkeypatch: pytest.Mo
         await home.write.run(lambda _: None)
         assert rows(home) == {"search_texts": 0, "search_columns": 0, "search_entries": 0, "search_due": 1}
     assert await Indexer(home.house).run() == 1
+
+
+async def test_a_turn_waits_until_nothing_is_written(tmp_path: Path) -> None:
+    """With a quiet time, a turn begins only that long after the last commit."""
+    home = Home(tmp_path, SystemClock())
+    anne = home.add_account("anne")
+    for number in range(3):
+        await send(home, mail(number), anne)
+    committed = home.write.committed_at
+    assert await Indexer(home.house, quiet_s=0.05).run() == 3
+    assert home.clock.monotonic() - committed >= 0.05
+    home.close()
