@@ -17,7 +17,6 @@ class Kind(IntEnum):
 
     SIGNED_IN = 10
     SIGN_IN_REFUSED = 11
-    SIGNED_OUT = 12
     SESSION_ENDED = 13
     """By us: suspension, password change, revocation, strike-off."""
     BANNED = 14

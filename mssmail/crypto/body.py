@@ -6,7 +6,7 @@ A chunk's plain form is one octet (0 stored, 1 zstd) and its content. A body of 
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import zstandard
 from cryptography.exceptions import InvalidTag
@@ -201,11 +201,3 @@ def _padded(packed: bytes) -> bytes:
 
 def _unpadded(padded: bytes) -> bytes:
     return padded[4 : 4 + int.from_bytes(padded[:4], "big")]
-
-
-def seal_all(key: bytes, body: BodyId, pieces: Sequence[bytes]) -> list[bytes]:
-    """Every sealed chunk of a body held in memory."""
-    sealer = BodySealer(key, body)
-    out = [chunk for piece in pieces for chunk in sealer.write(piece)]
-    out.append(sealer.finish())
-    return out

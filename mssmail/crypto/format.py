@@ -14,7 +14,6 @@ from mssmail.base.ids import AccountId, BodyId, ChainId, Period
 VERSION: Final = 1
 KEY_OCTETS: Final = 32
 NONCE_OCTETS: Final = 12
-TAG_OCTETS: Final = 16
 
 CHUNK_OCTETS: Final = 64 * 1024
 """Plain octets of a body sealed at a time; every chunk but the last has exactly that many."""

@@ -64,8 +64,3 @@ class Changes:
         for account, modseq in wakes.items():
             for tell in list(self._watchers.get(account, {}).values()):
                 tell(modseq)
-
-    def tell_all(self) -> None:
-        """Tell every watcher to look, where it isn't known what changed."""
-        for account in list(self._watchers):
-            self.tell({account: 0})

@@ -6,7 +6,7 @@ about a megabyte. A part beyond that is streamed chunk by chunk.
 
 import sys
 from array import array
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 
 from mssmail.audit.events import Event, Kind
@@ -100,13 +100,20 @@ def offsets_of(lengths: bytes) -> "array[int]":
 
 def read_sealed(tx: Transaction, bodies: Bodies, sealed: Sealed, start: int, end: int) -> bytes:
     """Open octets [start, end) of a body, in a thread that may block. Raises BodyGone, Unsealable."""
+    if not sealed.inline:
+        return _read_file(bodies, sealed, start, end)
+    return _read_with(lambda first, count: messages.body_data(tx, sealed.body, first, count), sealed, start, end)
+
+
+def _read_file(bodies: Bodies, sealed: Sealed, start: int, end: int) -> bytes:
+    return _read_with(lambda first, count: bodies.read(sealed.body, first, count), sealed, start, end)
+
+
+def _read_with(read: Callable[[int, int], bytes | None], sealed: Sealed, start: int, end: int) -> bytes:
+    """Read the sealed chunks that hold octets [start, end), and open them."""
     numbers = chunks_of(start, end)
-    first = sum(sealed.lengths[: numbers.start])
     chosen = sealed.lengths[numbers.start : numbers.stop]
-    if sealed.inline:
-        data = messages.body_data(tx, sealed.body, first, sum(chosen))
-    else:
-        data = bodies.read(sealed.body, first, sum(chosen))
+    data = read(sum(sealed.lengths[: numbers.start]), sum(chosen))
     if data is None or len(data) != sum(chosen):
         raise BodyGone
     return _opened_range(sealed, numbers, chosen, data, start, end)
@@ -301,16 +308,6 @@ _TRACED_RANGES = 1000
 
 def _shows_content(section: Section) -> bool:
     return section.part in (Part.ALL, Part.TEXT)
-
-
-def _read_file(bodies: Bodies, sealed: Sealed, start: int, end: int) -> bytes:
-    numbers = chunks_of(start, end)
-    first = sum(sealed.lengths[: numbers.start])
-    chosen = sealed.lengths[numbers.start : numbers.stop]
-    data = bodies.read(sealed.body, first, sum(chosen))
-    if data is None or len(data) != sum(chosen):
-        raise BodyGone
-    return _opened_range(sealed, numbers, chosen, data, start, end)
 
 
 def body_key(house: House, account: AccountId, row: SealedMessage) -> bytes:

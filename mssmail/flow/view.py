@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 
 from mssmail.base.ids import FolderId, Uid
 from mssmail.base.principal import Principal
-from mssmail.base.refusal import Reason, Refusal
 from mssmail.base.search import Flag
 from mssmail.flow.house import House
 from mssmail.flow.names import Names, canonical
@@ -72,20 +71,6 @@ class View:
     def is_gone(self, uid: int) -> bool:
         """Expunged by somebody, and this session not yet told."""
         return uid in self._gone
-
-    def numbers_in(self, ranges: Iterable[tuple[int, int]]) -> list[int]:
-        """Indexes of the messages with these message numbers (from 1; 0 is the last). Ascending, each once.
-
-        Raises Refusal(MESSAGE_GONE) for a number that there is no message of (RFC 3501 §9, seq-number).
-        """
-        count = self.told_exists
-        picked: set[int] = set()
-        for low, high in ranges:
-            first, last = sorted((low or count, high or count))
-            if last > count or first < 1:
-                raise Refusal(Reason.MESSAGE_GONE, "message number out of range")
-            picked.update(range(first - 1, last))
-        return sorted(picked)
 
     def indexes_of_uids(self, ranges: Iterable[tuple[int, int]]) -> Sequence[int]:
         """Indexes of the messages in these UID ranges (0 is the highest UID); UIDs of no message are passed over."""

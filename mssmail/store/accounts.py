@@ -80,9 +80,6 @@ _BY_ADDRESS = Statement(select(*_COLUMNS).where(accounts.c.address_digest == bin
 _BY_SUBJECT = Statement(
     select(*_COLUMNS).where(accounts.c.subject_digest == bindparam("digest")).order_by(accounts.c.account_id)
 )
-_BY_HOLDER = Statement(
-    select(*_COLUMNS).where(accounts.c.holder_digest == bindparam("digest")).order_by(accounts.c.account_id)
-)
 _BY_ID = Statement(select(*_COLUMNS).where(accounts.c.account_id == bindparam("account")))
 _PAGE = Statement(
     select(*_COLUMNS)
@@ -182,11 +179,6 @@ def by_address(tx: Transaction, digest: bytes) -> AccountRow | None:
 def by_subject(tx: Transaction, digest: bytes) -> list[AccountRow]:
     """Those a certificate's subject opens, oldest first."""
     return [_row(row) for row in tx.run(_BY_SUBJECT, digest=digest).fetchall()]
-
-
-def by_holder(tx: Transaction, digest: bytes) -> list[AccountRow]:
-    """Those of a person or structure, oldest first."""
-    return [_row(row) for row in tx.run(_BY_HOLDER, digest=digest).fetchall()]
 
 
 def by_id(tx: Transaction, account: AccountId) -> AccountRow:

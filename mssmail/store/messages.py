@@ -68,26 +68,19 @@ _VANISHED = Statement(
     .where(vanished.c.folder_id == bindparam("folder"), vanished.c.modseq > bindparam("since"))
     .order_by(vanished.c.uid_low)
 )
-_FACTS = Statement(
-    select(_m.uid, _m.internal_date, _m.zone_minutes, _m.size_octets, _m.saved_at, _m.body_id, _m.period)
-    .where(_in_range())
-    .order_by(_m.uid)
-)
+_FACT_COLUMNS = (_m.uid, _m.internal_date, _m.zone_minutes, _m.size_octets, _m.saved_at, _m.body_id, _m.period)
+"""As `Facts` has them."""
+_ITS_WRAP = and_(wraps.c.body_id == _m.body_id, wraps.c.account_id == bindparam("account"), wraps.c.period == _m.period)
+_FACTS = Statement(select(*_FACT_COLUMNS).where(_in_range()).order_by(_m.uid))
 _WITH_RECORD = Statement(
     select(
-        _m.uid,
-        _m.internal_date,
-        _m.zone_minutes,
-        _m.size_octets,
-        _m.saved_at,
-        _m.body_id,
-        _m.period,
+        *_FACT_COLUMNS,
         wraps.c.wrapped,
         records.c.sealed,
     )
     .join(
         wraps,
-        and_(wraps.c.body_id == _m.body_id, wraps.c.account_id == bindparam("account"), wraps.c.period == _m.period),
+        _ITS_WRAP,
     )
     .join(records, records.c.body_id == _m.body_id)
     .where(_in_range())
@@ -95,13 +88,7 @@ _WITH_RECORD = Statement(
 )
 _WITH_BODY = Statement(
     select(
-        _m.uid,
-        _m.internal_date,
-        _m.zone_minutes,
-        _m.size_octets,
-        _m.saved_at,
-        _m.body_id,
-        _m.period,
+        *_FACT_COLUMNS,
         wraps.c.wrapped,
         bodies.c.place,
         bodies.c.lengths,
@@ -109,7 +96,7 @@ _WITH_BODY = Statement(
     )
     .join(
         wraps,
-        and_(wraps.c.body_id == _m.body_id, wraps.c.account_id == bindparam("account"), wraps.c.period == _m.period),
+        _ITS_WRAP,
     )
     .join(bodies, bodies.c.body_id == _m.body_id)
     .where(_in_range())

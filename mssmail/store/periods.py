@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import and_, bindparam, delete, exists, func, not_, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 
 from mssmail.base.ids import AccountId, BodyId, FolderId, Period
 from mssmail.store import searches
@@ -66,15 +66,6 @@ _STATES = Statement(
     .limit(bindparam("count"))
 )
 _BODY_EXISTS = Statement(select(bodies.c.place).where(bodies.c.body_id == bindparam("body")))
-_ORPHANS = Statement(
-    select(bodies.c.body_id)
-    .where(
-        bodies.c.body_id > bindparam("after"),
-        bodies.c.created_at < bindparam("before"),
-        not_(exists().where(and_(wraps.c.body_id == bodies.c.body_id))),
-    )
-    .limit(bindparam("count"))
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,11 +153,6 @@ def collected(tx: Transaction, files: list[BodyId]) -> None:
 
 def body_known(tx: Transaction, body: BodyId) -> bool:
     return tx.run(_BODY_EXISTS, body=body).fetchone() is not None
-
-
-def orphans(tx: Transaction, after: int, before: int, count: int) -> list[BodyId]:
-    """Bodies that no wrap holds, older than `before`."""
-    return [row[0] for row in tx.run(_ORPHANS, after=after, before=before, count=count).fetchall()]
 
 
 def count_due(tx: Transaction, now: int) -> tuple[int, int]:
