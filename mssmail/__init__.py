@@ -12,6 +12,7 @@ holds the use-cases, one file a verb. Each room below holds one kind of knowledg
     wire/        imap/ (grammar, frame, commands, responses, encode)   sasl/                    pure
     crypto/      sealed format, envelope, keys, the key store, key providers (kms/)
     store/       schema, engine, lanes of group commit, bodies; sealed bytes only
+    fetch        HTTP calls out, bounded in size and time
     directory/   the health directory: extracts, snapshots, look-ups
     identity/    certificates, passwords, one-time codes, grants, lockout; one door: authenticate
     policy/      facts in, verdict out: receive, send, access, retention                        pure
@@ -22,7 +23,7 @@ holds the use-cases, one file a verb. Each room below holds one kind of knowledg
 
 Imports go down only, and siblings on a line are strangers (`.importlinter` is the law, `make check` the judge):
 
-    cli · demo > app · supervise > servers > flow > policy | directory | identity | audit > store | crypto
+    cli · demo > app · supervise > servers > flow > policy | directory | identity | audit > store | crypto | fetch
         > wire.imap | wire.sasl > mime > settings > metrics > base
 
 One message, straight through:

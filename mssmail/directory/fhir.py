@@ -18,8 +18,8 @@ from urllib.parse import urlencode, urlsplit
 from mssmail.base.clock import Clock, utc
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.base.secret import Secret
-from mssmail.directory.fetch import Caller, Response
 from mssmail.directory.resource import key_of
+from mssmail.fetch import Caller, Response
 
 KEY_HEADER: Final = "ESANTE-API-KEY"
 PAGE: Final = 50

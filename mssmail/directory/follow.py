@@ -16,9 +16,9 @@ from typing import Final
 
 from mssmail.base.clock import Clock
 from mssmail.base.refusal import Reason, Refusal
-from mssmail.directory.fetch import MAX_DOWNLOAD_S, Caller, Validators, download
 from mssmail.directory.model import Kind
 from mssmail.directory.source import dated_at
+from mssmail.fetch import MAX_DOWNLOAD_S, Caller, Validators, download
 
 SETTLED_S: Final = 60.0
 """A file written to more recently may still be on its way; whoever fills the folder had better move files in."""

@@ -12,8 +12,8 @@ from mssmail.base.clock import FakeClock
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.base.secret import Secret
 from mssmail.directory import fhir
-from mssmail.directory.fetch import Caller
 from mssmail.directory.fhir import Api, read_key
+from mssmail.fetch import Caller
 from tests.support.annuaire import KEY, Annuaire, bundle, practitioner
 from tests.support.origin import Answer
 

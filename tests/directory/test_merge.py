@@ -9,12 +9,12 @@ import pytest
 from mssmail.base.clock import FakeClock
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.base.secret import Secret
-from mssmail.directory.fetch import Caller
 from mssmail.directory.fhir import Api
 from mssmail.directory.lookup import Directory
 from mssmail.directory.merge import merge
 from mssmail.directory.model import Kind, SnapshotInfo
 from mssmail.directory.snapshot import import_extracts, read_info
+from mssmail.fetch import Caller
 from tests.support.annuaire import KEY, Annuaire, box, organisation, practitioner, role
 from tests.support.origin import Answer
 

@@ -1,4 +1,4 @@
-"""A small HTTPS server under the test's hand: what it answers, what it was asked, and who vouches for it."""
+"""A small HTTP server under the test's hand, over TLS or in clear: what it answers, what it was asked."""
 
 import datetime
 import ipaddress
@@ -21,6 +21,7 @@ class Asked:
 
     path: str
     headers: Mapping[str, str]
+    body: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +37,19 @@ class Answer:
 class Origin:
     """The server. Set `answer`, read `asked`; `close` it."""
 
-    def __init__(self, folder: Path, answer: Callable[[Asked], Answer]) -> None:
+    def __init__(self, folder: Path, answer: Callable[[Asked], Answer], *, clear: bool = False) -> None:
         self.answer = answer
         self.asked: list[Asked] = []
         self.authority = _certificate(folder)
+        self._scheme = "http" if clear else "https"
         origin = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
-                asked = Asked(self.path, dict(self.headers.items()))
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                asked = Asked(self.path, dict(self.headers.items()), body)
                 origin.asked.append(asked)
                 answer = origin.answer(asked)
                 self.send_response(answer.status)
@@ -56,6 +59,8 @@ class Origin:
                 self.end_headers()
                 self.wfile.write(answer.body)
                 self.close_connection = answer.octets is not None
+
+            do_POST = do_GET
 
             def log_message(self, *_: object) -> None:
                 """The test asks what it wants to know."""
@@ -67,15 +72,16 @@ class Origin:
                 """A peer that goes away is what is being tested."""
 
         self._server = Server(("127.0.0.1", 0), Handler)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.authority, folder / "origin.key")
-        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        if not clear:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(self.authority, folder / "origin.key")
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         self._thread.start()
 
     @property
     def base(self) -> str:
-        return f"https://127.0.0.1:{self._server.server_address[1]}"
+        return f"{self._scheme}://127.0.0.1:{self._server.server_address[1]}"
 
     def close(self) -> None:
         self._server.shutdown()

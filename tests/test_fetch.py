@@ -7,10 +7,10 @@ from threading import Event, Thread
 
 import pytest
 
+from mssmail import fetch
 from mssmail.base.clock import FakeClock
 from mssmail.base.refusal import Reason, Refusal
-from mssmail.directory import fetch
-from mssmail.directory.fetch import Caller, Download, Validators, download
+from mssmail.fetch import Caller, Download, Validators, download
 from tests.support.origin import Answer, Asked, Origin
 
 NONE = Validators()
@@ -168,6 +168,20 @@ def test_silent_peer_ends_when_told(
         ):
             download(caller, where + "/x", tmp_path, NONE)
         release.set()
+
+
+def test_clear_only_where_asked(tmp_path: Path) -> None:
+    """http:// is called by who asks for it alone, and by redirection from https:// neither."""
+    origin = Origin(tmp_path / "origin", lambda asked: Answer(200, asked.body[::-1]), clear=True)
+    with Caller(FakeClock(), Event(), 60.0) as caller, pytest.raises(Refusal, match="isn't https"):
+        caller.get(origin.base, {})
+    assert origin.asked == []
+    with Caller(FakeClock(), Event(), 60.0, allow_clear=True) as caller:
+        for _ in range(2):
+            response = caller.post(origin.base + "/x", b"abc", {"Content-Type": "text/plain"})
+            assert (response.status, b"".join(caller.read(response, 3))) == (200, b"cba")
+    assert origin.asked[0].headers["Content-Type"] == "text/plain"
+    origin.close()
 
 
 def test_full_disk(origin: Origin, tmp_path: Path) -> None:

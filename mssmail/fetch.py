@@ -1,8 +1,10 @@
-"""HTTPS GET with bounds: verified TLS, a limit on size and on time, an end when told. Blocks; for a thread of its own.
+"""HTTP calls out with bounds: verified TLS, a limit on size and on time, an end when told. Blocks; for a thread of its
+own.
 
-Knows addresses, redirections and validators (RFC 9110 §13); nothing of what is fetched. Whatever the peer does, drip
-octets, never answer, announce one length and send another, a call ends within its limits and raises a Refusal whose
-detail names the host and never the address, which may hold a token.
+Knows addresses, redirections and validators (RFC 9110 §13); nothing of what is fetched. In clear only where a caller
+asks for it, for what is signed itself: revocation lists, OCSP. Whatever the peer does, drip octets, never answer,
+announce one length and send another, a call ends within its limits and raises a Refusal whose detail names the host and
+never the address, which may hold a token.
 """
 
 import contextlib
@@ -53,25 +55,33 @@ class Response:
 
 
 class Caller:
-    """Connections to HTTPS servers, one at a time, kept open between calls to the same host; a context manager.
+    """Connections to HTTP servers, one at a time, kept open between calls to the same host; a context manager.
 
     All calls together take `total_s` at most. `stop`: ends whatever is under way.
     """
 
-    def __init__(self, clock: Clock, stop: Event, total_s: float, authorities: Path | None = None) -> None:
-        """`authorities`: a PEM file in the system's stead. Raises Refusal(UNAVAILABLE) where it can't be read."""
+    def __init__(
+        self, clock: Clock, stop: Event, total_s: float, authorities: Path | None = None, *, allow_clear: bool = False
+    ) -> None:
+        """`authorities`: a PEM file in the system's stead; `allow_clear`: http:// is called too.
+
+        Raises Refusal(UNAVAILABLE) where the authorities can't be read.
+        """
         try:
             self._tls = ssl.create_default_context(cafile=None if authorities is None else str(authorities))
         except (OSError, ValueError) as e:
-            raise Refusal(Reason.UNAVAILABLE, f"directory.source_ca: {_words(e)}") from e
+            name = "the system's authorities" if authorities is None else authorities.name
+            raise Refusal(Reason.UNAVAILABLE, f"{name}: {_words(e)}") from e
         self._clock = clock
         self._stop = stop
         self._total_s = total_s
+        self._idle_s = min(IDLE_S, total_s)
+        self._schemes = ("https", "http") if allow_clear else ("https",)
         self._until = clock.monotonic() + total_s
         self._done = Event()
-        self._host: tuple[str, int] | None = None
-        self._connection: http.client.HTTPSConnection | None = None
-        self._socket: ssl.SSLSocket | None = None
+        self._host: tuple[str, str, int] | None = None
+        self._connection: http.client.HTTPConnection | None = None
+        self._socket: socket.socket | None = None
         self._watcher = Thread(target=self._watch, name="mssmail-fetch-watch", daemon=True)
 
     def __enter__(self) -> Self:
@@ -88,20 +98,40 @@ class Caller:
 
         Raises Refusal(UNAVAILABLE).
         """
-        where = _split(address)
-        host, port = where.hostname or "", where.port or 443
+        return self._call("GET", address, headers, None)
+
+    def post(self, address: str, body: bytes, headers: Mapping[str, str]) -> Response:
+        """Send octets, likewise. May be sent twice where a kept connection breaks."""
+        return self._call("POST", address, headers, body)
+
+    def split(self, address: str) -> SplitResult:
+        """An address in its parts. Raises Refusal(UNAVAILABLE) for one that isn't called, or has a name in it."""
+        try:
+            where = urlsplit(address)
+            usable = where.scheme in self._schemes and where.hostname and "@" not in where.netloc and where.port != 0
+        except ValueError:
+            usable = False
+        if not usable or not address.isascii() or not address.isprintable() or " " in address:
+            words = " or ".join(f"{scheme}://host/…" for scheme in self._schemes)
+            raise Refusal(Reason.UNAVAILABLE, f"an address that isn't {words}, or a redirection to one")
+        return where
+
+    def _call(self, method: str, address: str, headers: Mapping[str, str], body: bytes | None) -> Response:
+        where = self.split(address)
+        host = where.hostname or ""
         path = (where.path or "/") + (f"?{where.query}" if where.query else "")
-        if self._host != (host, port):
+        place = (where.scheme, host, where.port or (443 if where.scheme == "https" else 80))
+        if self._host != place:
             self._drop()
         fresh = self._connection is None
         try:
             try:
-                return self._ask(host, port, path, headers, address)
+                return self._ask(place, method, path, headers, body, address)
             except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
                 if fresh or self._ending():
                     raise
                 self._drop()  # a server may close a kept connection at any moment
-                return self._ask(host, port, path, headers, address)
+                return self._ask(place, method, path, headers, body, address)
         except (OSError, http.client.HTTPException, ValueError) as e:
             self._drop()
             raise self._refusal(host, e) from e
@@ -129,24 +159,37 @@ class Caller:
             self._drop()
             raise self._refusal(host, http.client.IncompleteRead(b""))
 
-    def _ask(self, host: str, port: int, path: str, headers: Mapping[str, str], address: str) -> Response:
+    def _ask(
+        self,
+        place: tuple[str, str, int],
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        address: str,
+    ) -> Response:
         if self._ending():
             raise ConnectionAbortedError
         connection = self._connection
         if connection is None or connection.sock is None:
-            connection = self._connect(host, port)
-        connection.request("GET", path, headers={"Accept-Encoding": "identity", **headers})
+            connection = self._connect(place)
+        connection.request(method, path, body, {"Accept-Encoding": "identity", **headers})
         answer = connection.getresponse()
         return Response(answer.status, answer.headers, answer, address)
 
-    def _connect(self, host: str, port: int) -> http.client.HTTPSConnection:
+    def _connect(self, place: tuple[str, str, int]) -> http.client.HTTPConnection:
         """Connect here and not in http.client, so that the watcher can end the handshake, and a body that closes."""
-        connection = http.client.HTTPSConnection(host, port, timeout=IDLE_S, context=self._tls)
-        plain = socket.create_connection((host, port), IDLE_S)
-        self._socket = self._tls.wrap_socket(plain, server_hostname=host, do_handshake_on_connect=False)
-        connection.sock = self._socket
-        self._connection, self._host = connection, (host, port)
-        self._socket.do_handshake()
+        scheme, host, port = place
+        plain = socket.create_connection((host, port), self._idle_s)
+        self._host = place
+        if scheme == "http":
+            connection = self._connection = http.client.HTTPConnection(host, port, timeout=self._idle_s)
+            self._socket = connection.sock = plain
+            return connection
+        connection = self._connection = http.client.HTTPSConnection(host, port, timeout=self._idle_s, context=self._tls)
+        secured = self._tls.wrap_socket(plain, server_hostname=host, do_handshake_on_connect=False)
+        self._socket = connection.sock = secured
+        secured.do_handshake()
         return connection
 
     def _ending(self) -> bool:
@@ -188,7 +231,27 @@ class Download:
 def download(caller: Caller, address: str, folder: Path, known: Validators) -> Download | None:
     """Fetch an address into `folder` under the name the server gives it; None where nothing changed.
 
-    Follows redirections, over HTTPS alone. Raises Refusal(UNAVAILABLE, STORAGE_FULL).
+    Follows redirections. Raises Refusal(UNAVAILABLE, STORAGE_FULL).
+    """
+    response = follow(caller, address, known)
+    if response is None:
+        return None
+    path = folder / _file_name(response)
+    try:
+        path.touch(mode=0o600)
+        with path.open("wb") as file:
+            for chunk in caller.read(response, MAX_DOWNLOAD_OCTETS):
+                file.write(chunk)
+    except OSError as e:
+        full = e.errno in (28, 122)  # ENOSPC, EDQUOT
+        raise Refusal(Reason.STORAGE_FULL if full else Reason.UNAVAILABLE, f"{path.name}: {e.strerror}") from e
+    return Download(path, validators_of(response))
+
+
+def follow(caller: Caller, address: str, known: Validators) -> Response | None:
+    """The answer that an address and its redirections lead to; None where nothing changed. Raises Refusal(UNAVAILABLE).
+
+    Its status is 200, its body still to be `read`.
     """
     conditions = {"If-None-Match": known.etag, "If-Modified-Since": known.last_modified}
     headers = {name: value for name, value in conditions.items() if value}
@@ -201,24 +264,19 @@ def download(caller: Caller, address: str, folder: Path, known: Validators) -> D
             continue
         break
     else:
-        raise Refusal(Reason.UNAVAILABLE, f"{_split(address).hostname}: redirects without end")
-    host = _split(address).hostname
+        raise Refusal(Reason.UNAVAILABLE, f"{caller.split(address).hostname}: redirects without end")
+    host = caller.split(address).hostname
     if response.status == 304 and headers:
         response.body.read()
         return None
     if response.status != 200:
         raise Refusal(Reason.UNAVAILABLE, f"{host}: answers {response.status}")
-    path = folder / _file_name(response)
-    try:
-        path.touch(mode=0o600)
-        with path.open("wb") as file:
-            for chunk in caller.read(response, MAX_DOWNLOAD_OCTETS):
-                file.write(chunk)
-    except OSError as e:
-        full = e.errno in (28, 122)  # ENOSPC, EDQUOT
-        raise Refusal(Reason.STORAGE_FULL if full else Reason.UNAVAILABLE, f"{path.name}: {e.strerror}") from e
-    said = Validators(_header(response, "ETag"), _header(response, "Last-Modified"))
-    return Download(path, said)
+    return response
+
+
+def validators_of(response: Response) -> Validators:
+    """What to send back the next time."""
+    return Validators(_header(response, "ETag"), _header(response, "Last-Modified"))
 
 
 def _header(response: Response, name: str) -> str:
@@ -235,18 +293,6 @@ def _file_name(response: Response) -> str:
         if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", name):
             return name
     return "extract"
-
-
-def _split(address: str) -> SplitResult:
-    """An https address in its parts. Raises Refusal(UNAVAILABLE) for any other, or one with a name and password."""
-    try:
-        where = urlsplit(address)
-        usable = where.scheme == "https" and where.hostname and "@" not in where.netloc and (where.port or 443) > 0
-    except ValueError:
-        usable = False
-    if not usable or not address.isascii() or not address.isprintable() or " " in address:
-        raise Refusal(Reason.UNAVAILABLE, "an address that isn't https://host/…, or a redirection to one")
-    return where
 
 
 def _words(error: Exception) -> str:
