@@ -31,6 +31,12 @@ class Reason(Enum):
     NOT_DELEGATED = "not-delegated"
     MECHANISM = "mechanism"
     """This account may not use this mechanism."""
+    TOKEN = "token"  # noqa: S105 - a reason
+    """The token or code is unknown, expired, revoked, used up, or another client's."""
+    CLIENT = "client"
+    """No such program is registered, or its secret is wrong."""
+    SCOPE = "scope"
+    """The access asked for isn't given, or isn't what the token is for."""
     # sending
     NOT_YOUR_ADDRESS = "not-your-address"
     """MAIL FROM or header From isn't the signed-in identity's."""

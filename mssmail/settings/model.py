@@ -152,6 +152,23 @@ class Auth:
 
 
 @dataclass(frozen=True, slots=True)
+class OAuth:
+    access_lifetime: Seconds = _setting(
+        kind.duration(60, DAY), Seconds(3600), "How long an access token serves (RFC 6749 §1.4)."
+    )
+    refresh_lifetime: Seconds = _setting(
+        kind.duration(60, 365 * DAY),
+        Seconds(30 * DAY),
+        "How long a refresh token may lie unused; each use gives a new one (RFC 9700 §4.14.2).",
+    )
+    authorization_lifetime: Seconds = _setting(
+        kind.duration(60, 3650 * DAY),
+        Seconds(180 * DAY),
+        "Longest time from a user's consent until a program has to ask for it again.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Smtp:
     max_message_size: Octets = _setting(
         kind.size(64 * KIB, 2 * GIB),
@@ -319,6 +336,7 @@ class Settings:
     tls: Tls = field(default_factory=Tls)
     trust: Trust = field(default_factory=Trust)
     auth: Auth = field(default_factory=Auth)
+    oauth: OAuth = field(default_factory=OAuth)
     smtp: Smtp = field(default_factory=Smtp)
     imap: Imap = field(default_factory=Imap)
     retention: Retention = field(default_factory=Retention)

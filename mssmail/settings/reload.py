@@ -18,6 +18,7 @@ LIVE: Final = frozenset(
         "trust": "persons_ca organisations_ca crls allow_test_hierarchy",
         "auth": "grant_lifetime grant_bare_password max_failures failure_window lock_time totp_drift_steps "
         "argon2_memory argon2_time argon2_parallelism",
+        "oauth": "access_lifetime refresh_lifetime authorization_lifetime",
         "smtp": "timeout max_connections_per_address max_messages_per_hour",
         "imap": "idle_timeout login_timeout max_connections_per_account max_connections_per_address",
         "retention": "default period interval maximum",

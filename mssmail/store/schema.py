@@ -227,6 +227,79 @@ grants = _rowless(
     Index("grants_account", "account_id", "client"),
 )
 
+oauth_clients = _table(
+    # Programs that may ask users for access (RFC 6749 §2).
+    "oauth_clients",
+    Column("client_id", String(64), primary_key=True),
+    Column("secret", LargeBinary),  # digest of a confidential client's secret; NULL: a public one
+    _blob("sealed"),  # name and redirects, under the system key
+    _int("created_at"),
+)
+
+authorizations = _rowless(
+    # What a user granted to a client: the family of all codes and tokens that come from it.
+    "authorizations",
+    _id("authorization_id"),
+    _int("account_id"),
+    Column("client_id", String(64), nullable=False),
+    Column("scope", String(64), nullable=False),  # space-separated
+    _int("epoch"),  # the account's, when it was granted: with another one the family is dead
+    _int("created_at"),
+    _int("used_at"),  # when tokens were last got by it
+    _int("ends_at"),  # nothing can be got by it from then on
+    Index("authorizations_account", "account_id"),
+    Index("authorizations_end", "ends_at"),
+)
+
+tokens = _rowless(
+    "tokens",
+    Column("digest", LargeBinary, primary_key=True),
+    _int("authorization_id"),
+    Column("kind", SmallInteger, nullable=False),  # 0 access token, 1 refresh token, 2 code
+    Column("binding", LargeBinary),  # of a code: digest of redirect and PKCE challenge
+    _int("expires_at"),
+    _int("used", 0),  # a code or refresh token that was redeemed: kept, so that a replay is known
+    Index("tokens_authorization", "authorization_id"),
+    Index("tokens_expiry", "expires_at"),
+)
+
+device_requests = _rowless(
+    # RFC 8628: a device waits for its user to enter a code in a browser.
+    "device_requests",
+    Column("digest", LargeBinary, primary_key=True),  # of the device code
+    _blob("user_digest"),
+    Column("client_id", String(64), nullable=False),
+    Column("scope", String(64), nullable=False),
+    Column("state", SmallInteger, nullable=False),  # 0 waiting, 1 granted, 2 denied
+    _int("authorization_id", 0),
+    _int("interval_s"),
+    _int("polled_at", 0),
+    _int("expires_at"),
+    Index("device_requests_user", "user_digest", unique=True),
+)
+
+web_sessions = _rowless(
+    "web_sessions",
+    Column("digest", LargeBinary, primary_key=True),
+    _int("account_id"),
+    _int("epoch"),
+    _blob("sealed"),  # how and from where: mechanism, client, certificate
+    _int("created_at"),
+    _int("seen_at"),
+    Index("web_sessions_account", "account_id"),
+)
+
+enrolments = _rowless(
+    # One-time codes by which a holder sets password and code in a browser; one for an account at a time.
+    "enrolments",
+    _id("account_id"),
+    _blob("digest"),
+    Column("sealed", LargeBinary),  # the code's secret that was shown, until it is confirmed
+    _int("epoch"),
+    _int("expires_at"),
+    Index("enrolments_digest", "digest", unique=True),
+)
+
 failures = _rowless(
     "failures",
     Column("subject", LargeBinary, primary_key=True),  # digest of an address or an account

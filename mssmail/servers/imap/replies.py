@@ -78,6 +78,17 @@ REPLIES: dict[Reason, Reply] = {
         "Ce compte ne se connecte pas de cette façon : utilisez son certificat",
         "This account doesn't sign in this way: use its certificate",
     ),
+    Reason.TOKEN: _no(
+        Word.AUTHENTICATIONFAILED,
+        "Autorisation périmée ou retirée : reconnectez votre logiciel",
+        "The authorization has expired or was withdrawn: sign your program in again",
+    ),
+    Reason.CLIENT: _NOT_HERE,
+    Reason.SCOPE: _no(
+        Word.AUTHORIZATIONFAILED,
+        "Cette autorisation ne couvre pas la lecture : reconnectez votre logiciel",
+        "This authorization doesn't cover reading: sign your program in again",
+    ),
     Reason.NOT_YOUR_ADDRESS: _NOT_HERE,
     Reason.TOO_LARGE: _no(
         Word.TOOBIG,

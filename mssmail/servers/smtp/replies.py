@@ -100,6 +100,19 @@ REASONS: Final[dict[Reason, bytes]] = {
         "Connexion refusee : ce compte n'entre pas par ce moyen ; utilisez son certificat",
         "Sign-in refused: this account may not use this mechanism; use its certificate",
     ),
+    Reason.TOKEN: _told(
+        535,
+        "5.7.8",
+        "Connexion refusee : autorisation perimee ou retiree ; reconnectez votre logiciel",
+        "Sign-in refused: the authorization has expired or was withdrawn; sign your program in again",
+    ),
+    Reason.CLIENT: _told(535, "5.7.8", "Logiciel inconnu ici", "Program unknown here"),
+    Reason.SCOPE: _told(
+        535,
+        "5.7.8",
+        "Connexion refusee : autorisation sans droit d'envoi ; reconnectez votre logiciel",
+        "Sign-in refused: the authorization doesn't cover sending; sign your program in again",
+    ),
     # sending
     Reason.NOT_YOUR_ADDRESS: _told(
         553,
