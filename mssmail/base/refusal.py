@@ -76,6 +76,12 @@ class Reason(Enum):
     """A retention term outside what the controller allows."""
     IMPORT = "import"
     """A directory file is malformed, empty or sharply shrunk."""
+    NOT_PERMITTED = "not-permitted"
+    """This administrator's roles don't reach so far."""
+    ADMINISTRATOR = "administrator"
+    """No administrator can be made or changed so; the detail says why."""
+    ORDER = "order"
+    """No such order waits for a second person, or not for this one."""
 
     @property
     def temporary(self) -> bool:

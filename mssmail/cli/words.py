@@ -48,6 +48,9 @@ WORDS: Final[dict[Reason, str]] = {
     Reason.NOT_ELIGIBLE: "may not have a box: no active registration in an allowed profession",
     Reason.WEAK_PASSWORD: "the password is too weak",
     Reason.TERM: "a retention term must be",
+    Reason.NOT_PERMITTED: "not permitted",
+    Reason.ADMINISTRATOR: "that can't be done with an administrator",
+    Reason.ORDER: "that order can't be carried out",
     Reason.IMPORT: "not imported, the directory in service serves on",
 }
 

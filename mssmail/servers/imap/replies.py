@@ -138,6 +138,9 @@ REPLIES: dict[Reason, Reply] = {
     Reason.WEAK_PASSWORD: _NOT_HERE,
     Reason.TERM: _NOT_HERE,
     Reason.IMPORT: _NOT_HERE,
+    Reason.NOT_PERMITTED: _NOT_HERE,
+    Reason.ADMINISTRATOR: _NOT_HERE,
+    Reason.ORDER: _NOT_HERE,
 }
 """The reply of each reason; total."""
 
