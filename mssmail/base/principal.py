@@ -33,7 +33,7 @@ class Door:
     """The connection that somebody knocks at."""
 
     protocol: str
-    """`smtp` or `imap`."""
+    """`smtp`, `imap` or `https`."""
     client: str
     """The peer's IP address, as text."""
     certificate: bytes | None = None

@@ -39,6 +39,8 @@ SIGNED_IN_EVERY_S: Final = 60
 """`signed_in_at` is for the rule on boxes unused for a year; a minute more or less says nothing."""
 LOCKED_DELAY_S: Final = 1.0
 LOCKED_TRACED_EVERY_S: Final = 60.0
+GRANTED: Final = frozenset({"smtp", "imap"})
+"""Protocols on which a grant spares new codes. HTTPS has sessions of its own, and takes each code once."""
 MAX_WAITING: Final = 2_000
 """Passwords that wait for Argon2: 17 s of work for two threads. Beyond, the answer is to come back later."""
 EXPIRE_EVERY_S: Final = 600.0
@@ -148,7 +150,7 @@ class Login:
         Empty authzid: the login's own box; else an address that is the login's own or delegated to it.
         Raises Refusal(CREDENTIALS, LOCKED, NOT_DELEGATED, SUSPENDED, STRUCK_OFF, UNAVAILABLE), traced.
         """
-        attempt = self._door.attempt(door.client, login, secret)
+        attempt = self._door.attempt(door.client, login, secret, grants=door.protocol in GRANTED)
         seen, asked = await self._house.read.run(lambda tx: self._look(tx, attempt, authzid))
         if seen.locked is not None:
             raise await self._keep_out(door, seen, seen.locked)

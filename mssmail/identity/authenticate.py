@@ -19,7 +19,7 @@ from mssmail.base.saslprep import saslprep
 from mssmail.base.secret import Secret
 from mssmail.crypto.keys import KeyRing
 from mssmail.identity.credentials import Credentials, Secrets
-from mssmail.identity.grants import Grant, Grants, Memory, Taken
+from mssmail.identity.grants import NO_GRANTS, Grant, Grants, Memory, Taken
 from mssmail.identity.lockout import Failed, Lockout, Subject
 from mssmail.identity.otp import DIGITS, new_secret, step_among, step_of
 from mssmail.identity.passwords import Passwords
@@ -127,8 +127,11 @@ class Door:
         if auth != self._auth:
             self._take(auth, Passwords(auth))
 
-    def attempt(self, client: str, login: str, secret: Secret) -> Attempt:
-        """Take apart what was presented; anything is taken, and what can't be right fails later like all else."""
+    def attempt(self, client: str, login: str, secret: Secret, *, grants: bool) -> Attempt:
+        """Take apart what was presented; anything is taken, and what can't be right fails later like all else.
+
+        `grants`: whether the protocol knows them; if not, only a code that nobody used is any good, and none is opened.
+        """
         key = saslprep(login) if len(login) <= MAX_PRESENTED else None
         address = None if key is None else Address.parse(key)
         name = (key or login[:MAX_PRESENTED]) if address is None else address.key
@@ -141,7 +144,7 @@ class Door:
             code,
             saslprep(text),
             self.lockout.client(client),
-            self.grants.client(client),
+            self.grants.client(client) if grants else NO_GRANTS,
         )
 
     def look(self, tx: Transaction, attempt: Attempt) -> Seen:

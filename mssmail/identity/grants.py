@@ -29,6 +29,8 @@ from mssmail.store.interface import Transaction
 
 REMEMBERED: Final = 50_000
 """Some 150 octets each; past that the least recently used is forgotten, which costs one Argon2."""
+NO_GRANTS: Final = b""
+"""Stands for a client's digest where the protocol knows no grants (HTTPS): none is found under it, none is opened."""
 _MAC_OCTETS: Final = 16
 
 
@@ -117,7 +119,7 @@ class Grants:
         if not accounts.use_step(tx, account, step):
             return Taken.USED, grant
         now = int(tx.now)
-        if grant is None and self._auth.grant_lifetime == 0:
+        if grant is None and (client == NO_GRANTS or self._auth.grant_lifetime == 0):
             return Taken.FRESH, None
         opened_at, ends_at = (
             (now, now + self._auth.grant_lifetime) if grant is None else (grant.opened_at, grant.ends_at)
