@@ -7,6 +7,7 @@ when the session takes the expunges, so that they hold within a command (RFC 350
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
+from itertools import compress
 
 from mssmail.base.ids import FolderId, Uid
 from mssmail.base.principal import Principal
@@ -20,7 +21,7 @@ from mssmail.store.interface import Row, Transaction
 RE_READ_S = 30.0
 """A view that was told nothing looks by itself after that long: a wake-up may have been lost."""
 _FEW = 64
-"""Expunges up to which the arrays are closed up one by one, and not made anew."""
+"""Runs of expunges up to which the arrays are closed up one by one, and not made anew."""
 
 
 Columns = tuple["array[int]", "array[int]", "array[int]", "array[int]"]
@@ -185,32 +186,45 @@ class View:
         """
         if not self._gone:
             return []
-        gone = sorted(at for uid in self._gone if (at := self.index_of(uid)) is not None)
+        gone = self._places(self._gone)
         told = self.told_exists
         self._touched -= self._gone
         self._gone.clear()
-        if len(gone) <= _FEW:
-            for at in reversed(gone):
+        runs = messages.ranges_of(gone)
+        if len(runs) <= _FEW:
+            for first, last in reversed(runs):
                 for column in (self.uids, self.flags, self.keywords, self.modseqs):
-                    column.pop(at)
+                    del column[first : last + 1]
         else:
-            dropped = set(gone)
-            keep = [i for i in range(len(self.uids)) if i not in dropped]
-            self.uids = array("I", [self.uids[i] for i in keep])
-            self.flags = array("B", [self.flags[i] for i in keep])
-            self.keywords = array("Q", [self.keywords[i] for i in keep])
-            self.modseqs = array("Q", [self.modseqs[i] for i in keep])
+            keep = bytearray(b"\1" * len(self.uids))
+            for at in gone:
+                keep[at] = 0
+            self.uids, self.flags = array("I", compress(self.uids, keep)), array("B", compress(self.flags, keep))
+            self.keywords = array("Q", compress(self.keywords, keep))
+            self.modseqs = array("Q", compress(self.modseqs, keep))
         announced = [at + 1 for at in reversed(gone) if at < told]
         self.told_exists = told - len(announced)
         return announced
+
+    def _places(self, chosen: Iterable[int]) -> list[int]:
+        """Where these UIDs stand, ascending; most follow each other."""
+        uids, end, at, out = self.uids, len(self.uids), 0, list[int]()
+        for uid in sorted(chosen):
+            if at >= end or uids[at] != uid:
+                at = bisect_left(uids, uid, at)
+                if at >= end or uids[at] != uid:
+                    continue
+            out.append(at)
+            at += 1
+        return out
 
     def take_updates(self) -> list[int]:
         """Indexes of messages whose flags changed and that the session should be shown, ascending."""
         if not self._touched:
             return []
-        found = sorted(at for uid in self._touched if (at := self.index_of(uid)) is not None and at < self.told_exists)
+        found = self._places(self._touched)
         self._touched.clear()
-        return found
+        return found[: bisect_left(found, self.told_exists)]
 
     def forget_updates(self, indexes: Iterable[int]) -> None:
         """Don't show these flags: STORE .SILENT, or they were just shown."""

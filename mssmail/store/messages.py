@@ -181,17 +181,35 @@ _DELETE = Statement(delete(messages).where(_in_range()))
 _PUT_VANISHED = put(vanished)
 
 
+_other = messages.alias("other")
+# `+ 0` keeps the index of periods out of it: SQLite would go through all of a day's messages for each body, and the
+# index of bodies finds the few that share one.
+_ELSEWHERE = exists().where(
+    and_(
+        _other.c.body_id == _m.body_id,
+        _other.c.account_id == _m.account_id,
+        _other.c.period + 0 == _m.period,
+        not_(
+            and_(
+                _other.c.folder_id == bindparam("folder"),
+                _other.c.uid >= bindparam("low"),
+                _other.c.uid <= bindparam("high"),
+            )
+        ),
+    )
+)
+"""Another message than those of the range needs the same wrap."""
+
+
 def _outbox(dialect: str) -> Any:
     make = sqlite_insert if dialect == "sqlite" else pg_insert
     clause = make(body_outbox).from_select(
-        ["body_id", "due_at"], select(_m.body_id, bindparam("due")).where(_in_range()).distinct()
+        ["body_id", "due_at"], select(_m.body_id, bindparam("due")).where(_in_range(), not_(_ELSEWHERE)).distinct()
     )
     return clause.on_conflict_do_update(index_elements=["body_id"], set_={"due_at": clause.excluded.due_at})
 
 
 _OUTBOX = Statement(_outbox)
-# `+ 0` keeps the index of periods out of it: SQLite would go through all of a day's messages for each body, and the
-# index of bodies finds the few that share one.
 _ORPHAN_WRAPS = Statement(
     delete(wraps).where(
         wraps.c.body_id.in_(select(body_outbox.c.body_id).where(body_outbox.c.due_at == bindparam("due"))),
@@ -523,6 +541,8 @@ def remove(
         return Removed([], 0)
     due = int(tx.now) + grace_s
     for low, high in ranges:
+        # A body that stays in the account under the same wrap is no business of the outbox: a range at a time, so that
+        # two copies that go together are both seen to go.
         if not keep_wraps:
             tx.run(_OUTBOX, due=due, folder=folder, low=low, high=high)
         tx.run(_DELETE, folder=folder, low=low, high=high)
