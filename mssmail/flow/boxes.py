@@ -123,10 +123,11 @@ class Boxes:
         def work(tx: Transaction) -> None:
             row = names.find(tx, wanted)
             modseq = accounts.change(tx, principal.account)
-            gone = messages.remove(tx, row.folder_id, principal.account, _EVERYTHING, modseq)
+            gone = messages.choose(tx, row.folder_id, _EVERYTHING)
+            messages.remove(tx, row.folder_id, principal.account, gone, modseq)
             accounts.release(tx, principal.account, gone.octets)
             folders.remove(tx, row.folder_id)
-            self._trace(tx, principal, Kind.FOLDER_DELETED, row.folder_id, messages=len(gone.uids))
+            self._trace(tx, principal, Kind.FOLDER_DELETED, row.folder_id, messages=gone.count)
 
         await self._house.write.run(work)
 
@@ -168,9 +169,10 @@ class Boxes:
             source, new = names.find(tx, INBOX), names.find(tx, target)
             modseq = accounts.change(tx, principal.account)
             copied = messages.copy(tx, source.folder_id, _EVERYTHING, new.folder_id, modseq, int(tx.now))
-            messages.remove(tx, source.folder_id, principal.account, _EVERYTHING, modseq, keep_wraps=True)
-            count = 0 if copied is None else len(copied.source.uids)
-            self._trace(tx, principal, Kind.FOLDER_RENAMED, source.folder_id, messages=count)
+            if copied is None:
+                raise Refusal(Reason.FOLDER_MISSING)
+            messages.remove(tx, source.folder_id, principal.account, copied.source, modseq, keep_wraps=True)
+            self._trace(tx, principal, Kind.FOLDER_RENAMED, source.folder_id, messages=copied.source.count)
 
         await self._house.write.run(work)
 

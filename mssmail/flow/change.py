@@ -98,10 +98,10 @@ class Changer:
                 raise Refusal(Reason.FOLDER_MISSING)
             accounts.take(tx, principal.account, done.source.octets)
             details = _details(
-                principal, view, ranges, to=int(row.folder_id), count=len(done.source.uids), first=done.first
+                principal, view, ranges, to=int(row.folder_id), count=done.source.count, first=done.first
             )
             tx.trail(Event(Kind.COPIED, principal.account, details=details))
-            return Copied(row.uid_validity, done.source.uids, done.first)
+            return Copied(row.uid_validity, done.uids, done.first)
 
         return await self._house.write.run(work)
 
@@ -119,13 +119,12 @@ class Changer:
             done = messages.copy(tx, view.folder, ranges, row.folder_id, modseq, int(tx.now))
             if done is None:
                 raise Refusal(Reason.FOLDER_MISSING)
-            still = messages.ranges_of(done.source.uids)
-            messages.remove(tx, view.folder, principal.account, still, modseq, known=done.source, keep_wraps=True)
+            messages.remove(tx, view.folder, principal.account, done.source, modseq, keep_wraps=True)
             details = _details(
-                principal, view, ranges, to=int(row.folder_id), count=len(done.source.uids), first=done.first
+                principal, view, ranges, to=int(row.folder_id), count=done.source.count, first=done.first
             )
             tx.trail(Event(Kind.MOVED, principal.account, details=details))
-            return Copied(row.uid_validity, done.source.uids, done.first)
+            return Copied(row.uid_validity, done.uids, done.first)
 
         moved = await self._house.write.run(work)
         await view.refresh()
@@ -135,12 +134,13 @@ class Changer:
         """Erase the messages flagged \\Deleted, of these or of all; how many. The view is refreshed."""
         view, principal = self._view, self._view.principal
         chosen = range(len(view)) if indexes is None else indexes
-        ranges = view.uid_ranges([i for i in chosen if view.flags[i] & _DELETED])
-        if not ranges:
+        flagged = [i for i in chosen if view.flags[i] & _DELETED]
+        if not flagged:
             return 0
+        ranges = view.uid_ranges(flagged)
 
         def work(tx: Transaction) -> int:
-            doomed = messages.with_flag(tx, view.folder, ranges, _DELETED)
+            doomed = messages.with_flag(tx, view.folder, ranges, _DELETED, len(flagged))
             return _erase(tx, view, principal, doomed)
 
         count = await self._house.write.run(work)
@@ -150,13 +150,12 @@ class Changer:
 
 def _erase(tx: Transaction, view: View, principal: Principal, doomed: messages.Chosen) -> int:
     """Take messages out for good at their owner's word."""
-    ranges = messages.ranges_of(doomed.uids)
     modseq = accounts.change(tx, principal.account)
-    gone = messages.remove(tx, view.folder, principal.account, ranges, modseq, known=doomed)
-    accounts.release(tx, principal.account, gone.octets)
-    details = _details(principal, view, ranges, count=len(gone.uids))
+    messages.remove(tx, view.folder, principal.account, doomed, modseq)
+    accounts.release(tx, principal.account, doomed.octets)
+    details = _details(principal, view, doomed.ranges, count=doomed.count)
     tx.trail(Event(Kind.EXPUNGED, principal.account, details=details))
-    return len(gone.uids)
+    return doomed.count
 
 
 def _conflicts(view: View, row: tuple[int, int, int], since: int, wish: FlagWish, bits: int) -> bool:

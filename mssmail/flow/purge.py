@@ -164,13 +164,14 @@ class Purge:
         for (folder, account), uids in by_folder.items():
             ranges = ranges_of(sorted(uids))
             modseq = accounts.change(tx, account)
-            gone = messages.remove(tx, folder, account, ranges, modseq, grace_s=0)
+            gone = messages.choose(tx, folder, ranges)
+            messages.remove(tx, folder, account, gone, modseq, grace_s=0)
             accounts.release(tx, account, gone.octets)
             details: dict[str, Value] = {
                 "folder": int(folder),
                 "uids": [list(r) for r in ranges],
                 "period": int(period),
-                "count": len(gone.uids),
+                "count": gone.count,
             }
             tx.trail(Event(Kind.ERASED, account, details=details))
             if self._announce:

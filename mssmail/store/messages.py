@@ -110,26 +110,20 @@ _BODY_DATA = Statement(
         bodies.c.body_id == bindparam("body")
     )
 )
-_SUMS = Statement(
-    select(
-        func.count(),
-        func.coalesce(func.sum(literal_column("(messages.flags & 1) = 0")), 0),
-        func.coalesce(func.sum(_m.size_octets), 0),
-    )
-    .select_from(messages)
-    .where(_in_range())
+_SUMS_OF: tuple[ColumnElement[Any], ...] = (
+    func.count(),
+    func.coalesce(func.sum(literal_column("(messages.flags & 1) = 0")), 0),
+    func.coalesce(func.sum(_m.size_octets), 0),
+    func.min(_m.uid),
+    func.max(_m.uid),
 )
+_HAS_FLAG = _m.flags.bitwise_and(bindparam("bit")) != 0
+_SUMS = Statement(select(*_SUMS_OF).select_from(messages).where(_in_range()))
+_SUMS_WITH_FLAG = Statement(select(*_SUMS_OF).select_from(messages).where(_in_range(), _HAS_FLAG))
 _UIDS = Statement(select(_m.uid).where(_in_range()).order_by(_m.uid))
-
-_WITH_FLAG = Statement(
-    select(_m.uid, _m.flags.bitwise_and(_SEEN), _m.size_octets)
-    .where(_in_range(), _m.flags.bitwise_and(bindparam("bit")) != 0)
-    .order_by(_m.uid)
-)
+_WITH_FLAG = Statement(select(_m.uid).where(_in_range(), _HAS_FLAG).order_by(_m.uid))
 _OCTETS_WITH_FLAG = Statement(
-    select(func.coalesce(func.sum(_m.size_octets), 0)).where(
-        _m.folder_id == bindparam("folder"), _m.flags.bitwise_and(bindparam("bit")) != 0
-    )
+    select(func.coalesce(func.sum(_m.size_octets), 0)).where(_m.folder_id == bindparam("folder"), _HAS_FLAG)
 )
 
 
@@ -396,14 +390,34 @@ def body_data(tx: Transaction, body_id: BodyId, start: int, count: int) -> bytes
 # --- changing ---
 
 
-def _sums(tx: Transaction, folder: FolderId, ranges: Ranges) -> tuple[int, int, int]:
-    """Messages, unseen ones, and octets in those ranges."""
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Messages as they stand in a transaction: how many, how many of them unseen, their octets.
+
+    `ranges` hold exactly these: they may span UIDs that no message has any more.
+    """
+
+    ranges: Ranges
+    count: int
+    unseen: int
+    octets: int
+
+
+def choose(tx: Transaction, folder: FolderId, ranges: Ranges) -> Chosen:
+    """What stands in those ranges."""
+    return _chosen(tx, _SUMS, folder, ranges, {})
+
+
+def _chosen(tx: Transaction, statement: Statement, folder: FolderId, ranges: Ranges, more: Values) -> Chosen:
     count = unseen = octets = 0
+    found: list[tuple[int, int]] = []
     for low, high in ranges:
-        row = tx.run(_SUMS, folder=folder, low=low, high=high).fetchone()
+        row = tx.run(statement, folder=folder, low=low, high=high, **more).fetchone()
         assert row is not None
-        count, unseen, octets = count + row[0], unseen + row[1], octets + row[2]
-    return count, unseen, octets
+        if row[0]:
+            count, unseen, octets = count + row[0], unseen + row[1], octets + row[2]
+            found.append((row[3], row[4]))
+    return Chosen(found, count, unseen, octets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -432,7 +446,7 @@ def changed_in(tx: Transaction, folder: FolderId, ranges: Ranges, since: int) ->
 
 def store_flags(tx: Transaction, folder: FolderId, ranges: Ranges, change: FlagChange, modseq: int) -> int:
     """Change flags; how many rows changed. One that has them already keeps its mod-sequence (RFC 7162 §3.1.11)."""
-    before = _sums(tx, folder, ranges)[1] if change.may_touch_seen else 0
+    before = choose(tx, folder, ranges).unseen if change.may_touch_seen else 0
     common: dict[str, int | bytes | str | None] = {
         "folder": folder,
         "flags_on": change.flags_on,
@@ -443,26 +457,18 @@ def store_flags(tx: Transaction, folder: FolderId, ranges: Ranges, change: FlagC
     }
     statement = _STORE_REPLACE if change.replace else _STORE
     changed_rows = tx.run_many(statement, [common | {"low": low, "high": high} for low, high in ranges]).rowcount
-    after = _sums(tx, folder, ranges)[1] if change.may_touch_seen else 0
+    after = choose(tx, folder, ranges).unseen if change.may_touch_seen else 0
     if changed_rows:
         folders.count(tx, folder, modseq, messages=0, unseen=after - before, octets=0)
     return changed_rows
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
-    """Messages as they stand in a transaction: UIDs in order, how many are unseen, and their octets."""
-
-    uids: list[int]
-    unseen: int
-    octets: int
-
-
-@dataclass(frozen=True, slots=True)
 class Copied:
-    """What COPY and MOVE did: the source's messages, and the first of as many new UIDs."""
+    """What COPY and MOVE did: the source's messages, their UIDs in order, and the first of as many new UIDs."""
 
     source: Chosen
+    uids: list[int]
     first: Uid
 
 
@@ -470,9 +476,10 @@ def copy(
     tx: Transaction, source: FolderId, ranges: Ranges, target: FolderId, modseq: int, saved_at: int
 ) -> Copied | None:
     """Copy messages inside an account, wraps as they are; None where the target is gone."""
-    uids = _uids(tx, source, ranges)
-    _, unseen, octets = _sums(tx, source, ranges)
-    first = folders.count(tx, target, modseq, uids=len(uids), messages=len(uids), unseen=unseen, octets=octets)
+    uids, found = _uids(tx, source, ranges), choose(tx, source, ranges)
+    first = folders.count(
+        tx, target, modseq, uids=found.count, messages=found.count, unseen=found.unseen, octets=found.octets
+    )
     if first is None:
         return None
     at: int = first
@@ -487,22 +494,24 @@ def copy(
             low=low,
             high=high,
         ).rowcount
-    return Copied(Chosen(uids, unseen, octets), first)
+    return Copied(found, uids, first)
 
 
 def _uids(tx: Transaction, folder: FolderId, ranges: Ranges) -> list[int]:
     return [row[0] for low, high in ranges for row in tx.run(_UIDS, folder=folder, low=low, high=high).fetchall()]
 
 
-def with_flag(tx: Transaction, folder: FolderId, ranges: Ranges, bit: int) -> Chosen:
-    """Those in these ranges that carry a flag now."""
-    rows: list[Row] = []
-    for low, high in ranges:
-        rows += tx.run(_WITH_FLAG, folder=folder, low=low, high=high, bit=bit).fetchall()
-    if not rows:
-        return Chosen([], 0, 0)
-    uids, seen, octets = zip(*rows, strict=True)
-    return Chosen(list(uids), len(uids) - sum(seen), sum(octets))  # \Seen is bit 1
+def with_flag(tx: Transaction, folder: FolderId, ranges: Ranges, bit: int, most: int) -> Chosen:
+    """Those in these ranges that carry a flag now, where no more than `most` messages can stand in them."""
+    found = _chosen(tx, _SUMS_WITH_FLAG, folder, ranges, {"bit": bit})
+    if found.count == most:
+        return found
+    uids = [
+        row[0]
+        for low, high in found.ranges
+        for row in tx.run(_WITH_FLAG, folder=folder, low=low, high=high, bit=bit).fetchall()
+    ]
+    return Chosen(ranges_of(uids), found.count, found.unseen, found.octets)
 
 
 def octets_with_flag(tx: Transaction, folder: FolderId, bit: int) -> int:
@@ -511,36 +520,24 @@ def octets_with_flag(tx: Transaction, folder: FolderId, bit: int) -> int:
     return 0 if row is None else int(row[0])
 
 
-@dataclass(frozen=True, slots=True)
-class Removed:
-    """What an expunge took away."""
-
-    uids: list[int]
-    octets: int
-
-
 def remove(
     tx: Transaction,
     folder: FolderId,
     account: AccountId,
-    ranges: Ranges,
+    chosen: Chosen,
     modseq: int,
     *,
-    known: Chosen | None = None,
     keep_wraps: bool = False,
     grace_s: int = OUTBOX_GRACE_S,
-) -> Removed:
+) -> None:
     """Take messages out of a folder for good: rows, wraps that nothing else in the account needs; bodies after a grace.
 
-    `known`: what stands in those ranges, where the caller has read it in this transaction, and the ranges span
-    nothing else. `keep_wraps` for MOVE, where the copies made in the same transaction need them.
+    `chosen` in this transaction. `keep_wraps` for MOVE, where the copies made in the same transaction need them.
     """
-    found = known or Chosen(_uids(tx, folder, ranges), *_sums(tx, folder, ranges)[1:])
-    uids = found.uids
-    if not uids:
-        return Removed([], 0)
+    if not chosen.count:
+        return
     due = int(tx.now) + grace_s
-    for low, high in ranges:
+    for low, high in chosen.ranges:
         # A body that stays in the account under the same wrap is no business of the outbox: a range at a time, so that
         # two copies that go together are both seen to go.
         if not keep_wraps:
@@ -550,13 +547,9 @@ def remove(
         tx.run(_ORPHAN_WRAPS, due=due, account=account)
     tx.run_many(
         _PUT_VANISHED,
-        [
-            {"folder_id": folder, "modseq": modseq, "uid_low": low, "uid_high": high}
-            for low, high in (ranges if known is not None else ranges_of(uids))
-        ],
+        [{"folder_id": folder, "modseq": modseq, "uid_low": low, "uid_high": high} for low, high in chosen.ranges],
     )
-    folders.count(tx, folder, modseq, messages=-len(uids), unseen=-found.unseen, octets=-found.octets)
-    return Removed(uids, found.octets)
+    folders.count(tx, folder, modseq, messages=-chosen.count, unseen=-chosen.unseen, octets=-chosen.octets)
 
 
 def ranges_of(numbers: Iterable[int]) -> list[tuple[int, int]]:

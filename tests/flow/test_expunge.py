@@ -98,3 +98,17 @@ async def test_views_close_up(home: Home, gaps: Sequence[int]) -> None:
     assert [bool(f & Flag.SEEN.value) for f in mine.flags] == [i % 3 == 0 for i in left]
     assert [bool(k) for k in mine.keywords] == [i % 3 == 0 for i in left]
     assert len(mine.modseqs) == len(left) == mine.told_exists
+
+
+async def test_only_what_is_flagged_by_then_goes(home: Home) -> None:
+    """A flag that another session took away meanwhile keeps its message, whatever the view says."""
+    anne = home.add_account("anne")
+    mine = await filled(home, anne, 6)
+    changer = Changer(home.house, mine)
+    await changer.store(range(1, 5), _DELETE)
+    theirs = await inbox(home, anne)
+    await Changer(home.house, theirs).store([2], FlagWish(Flag.DELETED.value, frozenset(), "remove"))
+    assert await changer.expunge() == 3
+    assert mine.take_expunges() == [5, 4, 2]
+    assert list(mine.uids) == [1, 3, 6]
+    assert home.tx().driver.execute("SELECT messages, octets FROM folders WHERE messages > 0").fetchall() == [(3, 48)]
