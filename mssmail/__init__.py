@@ -14,7 +14,7 @@ holds the use-cases, one file a verb. Each room below holds one kind of knowledg
     store/       schema, engine, lanes of group commit, bodies; sealed bytes only
     fetch        HTTP calls out, bounded in size and time
     directory/   the health directory: extracts, snapshots, look-ups
-    identity/    certificates, passwords, one-time codes, grants, lockout; one door: authenticate
+    identity/    certificates, passwords, one-time codes, tokens, grants, lockout; one door: authenticate
     policy/      facts in, verdict out: receive, send, access, retention                        pure
     audit/       the chained trail: events, verification, export
     flow/        login, gate, submit, deliver, boxes, messages, changes, purge, ...

@@ -25,12 +25,12 @@ from mssmail.crypto.keystore import KeyStore
 from mssmail.crypto.kms.interface import KeyProviderError
 from mssmail.crypto.kms.local import LocalKeyProvider, create_root
 from mssmail.directory.lookup import Directory
+from mssmail.flow.bearer import TokenLogin
 from mssmail.flow.boxes import Boxes
 from mssmail.flow.changes import Changes
 from mssmail.flow.gate import Gate
 from mssmail.flow.house import BodyNumbers, House
 from mssmail.flow.index import EVERY_S, QUIET_S, Indexer
-from mssmail.flow.login import Login
 from mssmail.flow.purge import Purge, PurgeStopped
 from mssmail.flow.renewal import LOOK_S, Renewal
 from mssmail.flow.sessions import POLL_S, Sessions
@@ -309,7 +309,7 @@ class _Worker:
         self._certificates = assembly.certificates()
         standing = Standing(house, self._certificates)
         self._sessions = Sessions(house, standing)
-        self._login = login = Login(house, standing)
+        self._login = login = TokenLogin(house, standing)
         gate = Gate(house, standing)
         self._watch = Watch(house)
         self._purge = Purge(house, announce=False)
@@ -431,6 +431,7 @@ class _Worker:
     async def _end(self) -> None:
         """Take nothing new, let what is being taken end, tie the trail."""
         self._renewal.close()
+        self._login.close()
         for listener in self._listeners:
             listener.close()
         closings = [server.close(CLOSE_GRACE_S) for server in self._smtp]

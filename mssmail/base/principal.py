@@ -13,6 +13,7 @@ class Mechanism(Enum):
 
     EXTERNAL = "external"
     PASSWORD = "password"  # noqa: S105 - a name, not a secret
+    TOKEN = "token"  # noqa: S105 - a name, not a secret
 
 
 @unique
@@ -61,6 +62,10 @@ class Principal:
     """Serial of the certificate signed in with, so that its revocation ends the session."""
     issuer: bytes | None = None
     """DER of that certificate's issuer name."""
+    authorization: int | None = None
+    """Number of the authorization whose token was signed in with, so that its revocation ends the session."""
+    until: float | None = None
+    """When the session ends by itself, in epoch seconds; None for never."""
 
 
 @dataclass(frozen=True, slots=True)

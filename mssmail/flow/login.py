@@ -53,7 +53,7 @@ _waiting = gauge("mssmail_password_checks_waiting", "Sign-ins that wait for Argo
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class Asked:
     """The box that somebody asks to open."""
 
     person: AccountRow
@@ -104,7 +104,7 @@ class Login:
             holder = self._judge(door)
         except Refusal as refusal:
             raise await self._refuse(door, Mechanism.EXTERNAL, None, refusal) from None
-        digest, wanted = self._standing.credentials.subject_digest(holder.subject), _address(authzid)
+        digest, wanted = self._standing.credentials.subject_digest(holder.subject), address_of(authzid)
         asked = await self._house.read.run(lambda tx: self._ask_by_subject(tx, digest, authzid, wanted))
         if asked is None:
             nobody = Refusal(Reason.CERTIFICATE, "names nobody here")
@@ -124,23 +124,23 @@ class Login:
             raise Refusal(Reason.CERTIFICATE, "none was shown")
         return self._standing.certificates.judge(door.certificate)
 
-    def _ask_by_subject(self, tx: Transaction, digest: bytes, authzid: str, wanted: Address | None) -> _Asked | None:
+    def _ask_by_subject(self, tx: Transaction, digest: bytes, authzid: str, wanted: Address | None) -> Asked | None:
         """The boxes that a certificate opens, oldest first; None where it opens none."""
         own = [row for row in accounts.by_subject(tx, digest) if row.state is not State.CLOSED]
         if not own:
             return None
         if not authzid:
-            return _Asked(own[0], own[0], same_box=True, delegated=False)
+            return Asked(own[0], own[0], same_box=True, delegated=False)
         box = None if wanted is None else accounts.by_address(tx, self._standing.credentials.address_digest(wanted))
         if box is None:
-            return _Asked(own[0], None, same_box=False, delegated=False)
+            return Asked(own[0], None, same_box=False, delegated=False)
         for row in own:
             if row.account_id == box.account_id:
-                return _Asked(row, row, same_box=True, delegated=False)
+                return Asked(row, row, same_box=True, delegated=False)
         for row in own:
             if row.state is State.OPEN and accounts.is_delegate(tx, box.account_id, row.account_id):
-                return _Asked(row, box, same_box=False, delegated=True)
-        return _Asked(own[0], box, same_box=False, delegated=False)
+                return Asked(row, box, same_box=False, delegated=True)
+        return Asked(own[0], box, same_box=False, delegated=False)
 
     # --- passwords ---
 
@@ -153,7 +153,7 @@ class Login:
         attempt = self._door.attempt(door.client, login, secret, grants=door.protocol in GRANTED)
         seen, asked = await self._house.read.run(lambda tx: self._look(tx, attempt, authzid))
         if seen.locked is not None:
-            raise await self._keep_out(door, seen, seen.locked)
+            raise await self._keep_out(door, Mechanism.PASSWORD, seen.row, seen.locked)
         refused = None if asked is None else self._access(asked)
         proved = self._door.recall(attempt, seen) or await self._prove(attempt, seen)
         sweep = self._sweep_due()
@@ -178,16 +178,16 @@ class Login:
         self._count(door, Mechanism.PASSWORD, None)
         return self._principal(door, Mechanism.PASSWORD, asked)
 
-    def _look(self, tx: Transaction, attempt: Attempt, authzid: str) -> tuple[Seen, _Asked | None]:
+    def _look(self, tx: Transaction, attempt: Attempt, authzid: str) -> tuple[Seen, Asked | None]:
         seen = self._door.look(tx, attempt)
         if seen.row is None or seen.locked is not None:
             return seen, None
-        row, wanted = seen.row, _address(authzid)
+        row, wanted = seen.row, address_of(authzid)
         if not authzid or (wanted is not None and wanted.key == attempt.key):
-            return seen, _Asked(row, row, same_box=True, delegated=False)
+            return seen, Asked(row, row, same_box=True, delegated=False)
         box = None if wanted is None else accounts.by_address(tx, self._standing.credentials.address_digest(wanted))
         delegated = box is not None and accounts.is_delegate(tx, box.account_id, row.account_id)
-        return seen, _Asked(row, box, same_box=False, delegated=delegated)
+        return seen, Asked(row, box, same_box=False, delegated=delegated)
 
     def _sweep_due(self) -> bool:
         now = self._house.clock.monotonic()
@@ -220,9 +220,9 @@ class Login:
             await self._pause(LOCKED_DELAY_S)
         return Refusal(Reason.CREDENTIALS if settled.reason is Reason.CODE_USED else settled.reason)
 
-    async def _keep_out(self, door: Door, seen: Seen, locked: Subject) -> Refusal:
+    async def _keep_out(self, door: Door, mechanism: Mechanism, row: AccountRow | None, locked: Subject) -> Refusal:
         """Turn away who is locked: all are counted, and one a minute is traced with how many it stands for."""
-        self._count(door, Mechanism.PASSWORD, Reason.LOCKED)
+        self._count(door, mechanism, Reason.LOCKED)
         now = self._house.clock.monotonic()
         traced_at, unwritten = self._traced.get(locked.digest, (now - LOCKED_TRACED_EVERY_S, 0))
         if now - traced_at < LOCKED_TRACED_EVERY_S:
@@ -231,14 +231,14 @@ class Login:
             if len(self._traced) >= _MAX_TRACED:
                 self._traced.clear()
             self._traced[locked.digest] = now, 0
-            event = self._refused_event(door, Mechanism.PASSWORD, seen.row, Reason.LOCKED, {"attempts": unwritten + 1})
+            event = self._refused_event(door, mechanism, row, Reason.LOCKED, {"attempts": unwritten + 1})
             await self._house.write.run(lambda tx: tx.trail(event))
         await self._pause(LOCKED_DELAY_S)
         return Refusal(Reason.LOCKED)
 
     # --- what both share ---
 
-    def _access(self, asked: _Asked) -> Refusal | None:
+    def _access(self, asked: Asked) -> Refusal | None:
         """Raises Refusal(UNAVAILABLE) where the directory can't be asked."""
         box = asked.box
         facts = AccessFacts(
@@ -258,7 +258,7 @@ class Login:
     def _dossier(self, row: AccountRow) -> Dossier:
         return self._standing.credentials.dossier(row.account_id, row.sealed)
 
-    def _principal(self, door: Door, mechanism: Mechanism, asked: _Asked) -> Principal:
+    def _principal(self, door: Door, mechanism: Mechanism, asked: Asked) -> Principal:
         assert asked.box is not None
         return Principal(
             person=asked.person.account_id,
@@ -271,7 +271,7 @@ class Login:
             protocol=door.protocol,
         )
 
-    def _signed_in(self, tx: Transaction, principal: Principal, asked: _Asked, more: dict[str, Value]) -> None:
+    def _signed_in(self, tx: Transaction, principal: Principal, asked: Asked, more: dict[str, Value]) -> None:
         """Raises Refusal(UNAVAILABLE) where an account changed between the look and now."""
         now, epochs = int(tx.now), 0
         assert asked.box is not None
@@ -331,7 +331,7 @@ class Login:
         _sign_ins.labels(protocol=door.protocol, mechanism=mechanism.value, outcome=outcome).inc()
 
 
-def _address(authzid: str) -> Address | None:
+def address_of(authzid: str) -> Address | None:
     """The box that an authzid names; None where it is empty or no address."""
     prepared = saslprep(authzid) if authzid else None
     return None if prepared is None else Address.parse(prepared)

@@ -1,8 +1,9 @@
 """Open sessions: who is in, and whose right to be in has ended.
 
-A suspension, a closed account, a new password (the account's epoch rises), a strike-off (a new directory) and a revoked
-certificate end a session. Notices in the database tell which accounts to look at, within a second; everything is
-looked at when the directory or a revocation list changed, and once in a while in case a notice was lost.
+A suspension, a closed account, a new password (the account's epoch rises), a strike-off (a new directory), a revoked
+certificate and a revoked authorization end a session. Notices in the database tell which accounts to look at, within a
+second; everything is looked at when the directory or a revocation list changed, and once in a while in case a notice
+was lost.
 """
 
 from collections.abc import Callable
@@ -15,9 +16,9 @@ from mssmail.base.ids import AccountId
 from mssmail.base.principal import Principal
 from mssmail.base.refusal import Reason
 from mssmail.flow.house import House
-from mssmail.flow.standing import Standing
+from mssmail.flow.standing import Found, Standing
 from mssmail.metrics.registry import counter
-from mssmail.store import accounts, replays
+from mssmail.store import accounts, replays, tokens
 from mssmail.store.interface import Transaction
 
 End = Callable[[Reason], None]
@@ -109,12 +110,15 @@ class Sessions:
             return
         numbers = {n for s in sessions for n in (s.principal.account, s.principal.person)}
 
-        def read(tx: Transaction) -> dict[int, tuple[int, accounts.State, bytes, str] | None]:
-            return {n: accounts.standing(tx, AccountId(n)) for n in numbers}
+        granted = {s.principal.authorization for s in sessions}
 
-        found = await self._house.read.run(read)
+        def read(tx: Transaction) -> tuple[Found, frozenset[int]]:
+            found: Found = {n: accounts.standing(tx, AccountId(n)) for n in numbers}
+            return found, frozenset(n for n in granted if n is not None and tokens.alive(tx, n))
+
+        found, alive = await self._house.read.run(read)
         for session in sessions:
-            reason = self._standing.reason_to_end(session.principal, found)
+            reason = self._standing.reason_to_end(session.principal, found, alive)
             if reason is not None:
                 await self._end(session, reason)
 

@@ -4,6 +4,7 @@ Knows what ends a right; never ends a session itself (`sessions` does) nor judge
 """
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 
 from mssmail.base.ids import AccountId
 from mssmail.base.principal import BoxKind, Principal
@@ -48,8 +49,11 @@ class Standing:
             return not directory.holder_active(dossier.holder, allowed)
         return directory.structure(dossier.holder) is None
 
-    def reason_to_end(self, principal: Principal, found: Found) -> Reason | None:
-        """Why a session must end, or None. While no directory can be read nobody is taken for struck off."""
+    def reason_to_end(self, principal: Principal, found: Found, alive: AbstractSet[int]) -> Reason | None:
+        """Why a session must end, or None. While no directory can be read nobody is taken for struck off.
+
+        `alive`: the authorizations that stand, out of those that sessions were opened by.
+        """
         epochs = 0
         for account in (principal.person, principal.account):
             standing = found.get(account)
@@ -61,6 +65,10 @@ class Standing:
             epochs += epoch
         if epochs != principal.epoch:
             return Reason.CREDENTIALS
+        if principal.authorization is not None and principal.authorization not in alive:
+            return Reason.TOKEN
+        if principal.until is not None and self._house.clock.now() >= principal.until:
+            return Reason.TOKEN
         serial, issuer = principal.serial, principal.issuer
         if serial is not None and issuer is not None and self.certificates.is_revoked(issuer, serial):
             return Reason.CERTIFICATE

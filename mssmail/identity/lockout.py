@@ -115,6 +115,11 @@ class Lockout:
         locked = tuple(s for s, count in zip((client, login), before, strict=True) if count + 1 == most)
         return Failed(max(before), locked)
 
+    def fail_client(self, tx: Transaction, client: Subject) -> Failed:
+        """Count a failure that names no login, as a token's: nobody's sign-in takes it back."""
+        before = self._count(tx, client, "")
+        return Failed(before, (client,) if before + 1 == self._auth.max_failures else ())
+
     def _count(self, tx: Transaction, subject: Subject, tag: str) -> int:
         """Add a failure; how many counted before it."""
         now = int(tx.now)

@@ -84,6 +84,11 @@ class Refused:
     of: AuthorizationRow | None = None
 
 
+def is_own(presented: Secret) -> bool:
+    """Whether something bears the prefix of an access or refresh token of ours, good or not."""
+    return presented.reveal().startswith((PREFIXES[TokenKind.ACCESS], PREFIXES[TokenKind.REFRESH]))
+
+
 class Tokens:
     """The rules over the rows; every method but `digest` inside a transaction. Safe for threads."""
 

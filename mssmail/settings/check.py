@@ -7,6 +7,7 @@ from pathlib import Path
 from mssmail.settings.fault import Fault
 from mssmail.settings.model import BY_NAME, Settings
 from mssmail.settings.place import file_of
+from mssmail.settings.provider import INTROSPECTION
 
 _DOMAIN = re.compile(
     r"(?=.{1,255}\Z)[a-z0-9\u0080-\U0010ffff](?:[a-z0-9.\-\u0080-\U0010ffff]*[a-z0-9\u0080-\U0010ffff])?"
@@ -28,6 +29,7 @@ def check(settings: Settings) -> Iterator[tuple[str, str]]:
     if retention.default > retention.maximum:
         yield "retention.default", "must not be longer than retention.maximum"
     yield from _directory(settings)
+    yield from _providers(settings)
     if settings.store.quota < settings.smtp.max_message_size:
         yield "store.quota", "must hold at least one message of smtp.max_message_size"
     listen = settings.listen
@@ -77,6 +79,20 @@ def _directory(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "directory.fhir_key", "must be given where directory.fhir is"
 
 
+def _providers(settings: Settings) -> Iterator[tuple[str, str]]:
+    providers, key = settings.openid.providers, "openid.providers"
+    for provider in providers:
+        if any(not _API.fullmatch(address) for address in (provider.issuer, provider.description)):
+            yield key, "issuer and discovery must make addresses as https://host/path"
+        if not provider.algorithms:
+            yield key, "algorithms must name one at least"
+        if provider.mode == INTROSPECTION and not (provider.client_id and provider.client_secret):
+            yield key, "introspection needs client_id and client_secret"
+    for of in ("name", "issuer"):
+        if len({getattr(provider, of) for provider in providers}) < len(providers):
+            yield key, f"two have the same {of}"
+
+
 def check_files(settings: Settings) -> tuple[Fault, ...]:
     """What is wrong with the certificate files that settings name; apart from `check` since it reads the disk."""
     tls, trust = settings.tls, settings.trust
@@ -87,6 +103,12 @@ def check_files(settings: Settings) -> tuple[Fault, ...]:
         if file is not None
     ]
     named += [("trust.crls", file) for file in trust.crls]
+    named += [
+        ("openid.providers", file)
+        for provider in settings.openid.providers
+        for file in (provider.client_secret, provider.ca)
+        if file is not None
+    ]
     faults = []
     for key, file in named:
         try:

@@ -64,6 +64,16 @@ def _entry(setting: Setting) -> Iterator[str]:
         initial_indent="# ",
         subsequent_indent="#   ",
     )
+    for part in setting.kind.parts:
+        required = "(required) " if part.metadata.get("required", False) else ""
+        kind = part.metadata["kind"]
+        default = "" if required else f"; {kind.write(part.default)} by default"
+        yield from textwrap.wrap(
+            f"{part.name}: {required}{part.metadata['sentence']} [{kind.form}{default}]",
+            WIDTH,
+            initial_indent="#   - ",
+            subsequent_indent="#     ",
+        )
     default = '""' if setting.required and setting.default != () else setting.kind.write(setting.default)
     yield f"#{setting.key} = {default}"
 

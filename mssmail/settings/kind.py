@@ -6,7 +6,7 @@ operator that never repeats the value (it may be a database password). `write` i
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import Field, dataclass, fields
 from pathlib import Path
 from typing import Any, Generic, NewType, TypeVar
 
@@ -36,6 +36,8 @@ class Kind(Generic[T]):
     write: Callable[[T], str]
     from_text: Callable[[str], object] = str
     """What an environment variable's text stands for, as tomllib would have given it."""
+    parts: "tuple[Field[Any], ...]" = ()
+    """Of a table: its keys, described as settings are."""
 
 
 def toml_string(text: str) -> str:
@@ -213,7 +215,35 @@ def many(kind: Kind[T]) -> Kind[tuple[T, ...]]:
     def from_text(value: str) -> object:
         return [kind.from_text(item.strip()) for item in value.split(",") if item.strip()]
 
-    return Kind(f"list of {kind.form}", read, write, from_text)
+    return Kind(f"list of {kind.form}", read, write, from_text, kind.parts)
+
+
+def table(of: type[T]) -> Kind[T]:
+    """A table whose keys are the fields of a dataclass, each made by `settings.field`."""
+    parts = {part.name: part for part in fields(of)}  # type: ignore[arg-type]
+
+    def read(raw: object) -> T:
+        if not isinstance(raw, dict):
+            raise ValueError('a table is wanted here, as in {name = "…"}')
+        values: dict[str, object] = {}
+        for key, value in raw.items():
+            if key not in parts:
+                raise ValueError(f"{key[:40]}: unknown key")
+            try:
+                values[key] = parts[key].metadata["kind"].read(value)
+            except ValueError as error:
+                raise ValueError(f"{key}: {error}") from None
+        for key, part in parts.items():
+            if part.metadata.get("required", False) and values.get(key, part.default) == part.default:
+                raise ValueError(f"{key}: must be given")
+        return of(**values)
+
+    def write(table: T) -> str:
+        given = ((part, getattr(table, key)) for key, part in parts.items())
+        told = (f"{part.name} = {part.metadata['kind'].write(value)}" for part, value in given if value != part.default)
+        return "{" + ", ".join(told) + "}"
+
+    return Kind("table", read, write, parts=tuple(parts.values()))
 
 
 AnyKind = Kind[Any]

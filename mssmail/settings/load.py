@@ -22,6 +22,7 @@ from mssmail.settings.fault import ConfigError, Fault
 from mssmail.settings.line import key_lines, syntax_line
 from mssmail.settings.model import BY_NAME, SECTIONS, Setting, Settings
 from mssmail.settings.place import place
+from mssmail.settings.provider import OpenIdProvider
 
 PREFIX: Final = "MSSMAIL_"
 CONFIG_VARIABLE: Final = "MSSMAIL_CONFIG"
@@ -169,12 +170,14 @@ def _laid_over(start: Settings, given: list[_Given], faults: list[Fault]) -> Set
     return replace(start, **parts)
 
 
-def _rooted(value: object, folder: Path) -> object:
+def _rooted(value: Any, folder: Path) -> Any:
     """Paths made absolute from the folder of the file that names them; `Path()` stays, it means none."""
     match value:
         case Path() if value != Path():
             return folder / value
         case tuple():
             return tuple(_rooted(item, folder) for item in value)
+        case OpenIdProvider():
+            return replace(value, client_secret=_rooted(value.client_secret, folder), ca=_rooted(value.ca, folder))
         case _:
             return value

@@ -7,13 +7,15 @@ valid on their own; what must hold between settings is checked in `load`. Relati
 from collections.abc import Iterator
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from mssmail.settings import kind
-from mssmail.settings.kind import AnyKind, Kind, Port
+from mssmail.settings.field import confidential as _confidential
+from mssmail.settings.field import required as _required
+from mssmail.settings.field import setting as _setting
+from mssmail.settings.kind import AnyKind, Port
+from mssmail.settings.provider import OpenIdProvider
 from mssmail.settings.units import Octets, Seconds
-
-T = TypeVar("T")
 
 KIB: Final = 1 << 10
 MIB: Final = 1 << 20
@@ -45,21 +47,6 @@ class Setting:
     @property
     def name(self) -> str:
         return f"{self.section}.{self.key}"
-
-
-def _setting(of: Kind[T], default: T, sentence: str) -> T:
-    """A field that has a default."""
-    return field(default=default, metadata={"kind": of, "sentence": sentence})
-
-
-def _required(of: Kind[T], absent: T, sentence: str) -> T:
-    """A field that must be given; `absent` stands for it until then."""
-    return field(default=absent, metadata={"kind": of, "sentence": sentence, "required": True})
-
-
-def _confidential(of: Kind[T], default: T, sentence: str, **more: bool) -> T:
-    """A field whose value may hold a password or a PIN: kept out of repr and masked by `config show`."""
-    return field(default=default, repr=False, metadata={"kind": of, "sentence": sentence, "confidential": True, **more})
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +152,21 @@ class OAuth:
         kind.duration(60, 3650 * DAY),
         Seconds(180 * DAY),
         "Longest time from a user's consent until a program has to ask for it again.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class OpenId:
+    providers: tuple[OpenIdProvider, ...] = _setting(
+        kind.many(kind.table(OpenIdProvider)),
+        (),
+        "OpenID providers whose tokens open their holders' boxes over IMAP and SMTP, each a [[openid.providers]].",
+    )
+    end_with_token: bool = _setting(
+        kind.switch(),
+        False,
+        "Whether a session ends, within half a minute, when the token that opened it expires: Pro Santé Connect's last "
+        "minutes, and a mail client that waits for mail would sign in anew all day.",
     )
 
 
@@ -337,6 +339,7 @@ class Settings:
     trust: Trust = field(default_factory=Trust)
     auth: Auth = field(default_factory=Auth)
     oauth: OAuth = field(default_factory=OAuth)
+    openid: OpenId = field(default_factory=OpenId)
     smtp: Smtp = field(default_factory=Smtp)
     imap: Imap = field(default_factory=Imap)
     retention: Retention = field(default_factory=Retention)

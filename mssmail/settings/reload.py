@@ -19,6 +19,7 @@ LIVE: Final = frozenset(
         "auth": "grant_lifetime grant_bare_password max_failures failure_window lock_time totp_drift_steps "
         "argon2_memory argon2_time argon2_parallelism",
         "oauth": "access_lifetime refresh_lifetime authorization_lifetime",
+        "openid": "providers end_with_token",
         "smtp": "timeout max_connections_per_address max_messages_per_hour",
         "imap": "idle_timeout login_timeout max_connections_per_account max_connections_per_address",
         "retention": "default period interval maximum",

@@ -279,8 +279,8 @@ async def test_no_directory_ends_nothing(town: Town) -> None:
     principal = await town.enter()
     row = accounts.standing(town.home.tx(), principal.account)
     town.house.directory.close()
-    assert town.standing.reason_to_end(principal, {principal.account: row}) is None
-    assert town.standing.reason_to_end(principal, {}) is Reason.ACCOUNT_MISSING
+    assert town.standing.reason_to_end(principal, {principal.account: row}, frozenset()) is None
+    assert town.standing.reason_to_end(principal, {}, frozenset()) is Reason.ACCOUNT_MISSING
 
 
 # --- the directory's refresh ---

@@ -118,7 +118,7 @@ class Talk:
             case commands.Login():
                 self._sign_in()
             case commands.Authenticate(mechanism, initial):
-                self.exchange = registry.begin(mechanism, certificate=True)
+                self.exchange = registry.begin(mechanism, frozenset(registry.Need))
                 if self.exchange is not None:
                     self._step(self.exchange.begin(initial))
             case commands.Select() | commands.Examine():

@@ -16,6 +16,7 @@ from mssmail.base.address import Address
 from mssmail.base.ids import AccountId
 from mssmail.base.principal import BoxKind, Door, Mechanism, Principal, Recipient
 from mssmail.base.refusal import Reason, Refusal
+from mssmail.base.secret import Secret
 from mssmail.flow.sessions import Session as Entered
 from mssmail.flow.submit import Acknowledgements, Submission
 from mssmail.servers.smtp import connection, replies
@@ -29,7 +30,8 @@ from mssmail.servers.smtp.session import Session
 from mssmail.settings.model import Server, Settings, Smtp
 from mssmail.settings.units import Octets
 from mssmail.wire.sasl import registry
-from mssmail.wire.sasl.exchange import Challenge, Done, Failed, decode
+from mssmail.wire.sasl.bearer import OAuthBearer, XOAuth2
+from mssmail.wire.sasl.exchange import Challenge, Done, Failed, Token, decode
 from tests.fuzz.target import Target, cut
 
 DOMAIN = "h.fr"
@@ -50,8 +52,16 @@ class _Stubs:
         self.greeting = b"220 h.fr ESMTP\r\n"
         self.kept: list[bytes] = []
 
-    def announced(self, encrypted: object, certificate: bytes | None) -> bytes:
-        return announcement(_SETTINGS, tls=bool(encrypted), certificate=certificate is not None)
+    discovery = "https://id.example/.well-known/openid-configuration"
+
+    def there(self, door: Door) -> frozenset[registry.Need]:
+        return frozenset({registry.Need.TOKENS})
+
+    def announced(self, encrypted: object, door: Door) -> bytes:
+        return announcement(_SETTINGS, self.there(door), tls=bool(encrypted))
+
+    def scope(self, door: Door) -> str:
+        return "smtp"
 
     def arrive(self, session: Session, transport: object) -> bytes | None:
         session.door = Door("smtp", "192.0.2.1")
@@ -63,6 +73,11 @@ class _Stubs:
     async def by_password(self, door: Door, authzid: str, login: str, secret: object) -> Principal:
         if login != "claire":
             raise Refusal(Reason.CREDENTIALS)
+        return _PRINCIPAL
+
+    async def by_token(self, door: Door, authzid: str, token: Secret) -> Principal:
+        if token.reveal() != "x":
+            raise Refusal(Reason.TOKEN)
         return _PRINCIPAL
 
     async def envelope_sender(self, principal: Principal, address: Address) -> None:
@@ -296,12 +311,28 @@ def message(data: bytes) -> None:
         assert len(octets) - len(taken) <= (octets[-1:] == b"\r")
 
 
+def bearer(data: bytes) -> None:
+    """A token's message is read or malformed; what is read, written anew, is read as the same."""
+    read = OAuthBearer().step(data)
+    if isinstance(read, Done):
+        assert isinstance(read.credentials, Token)
+        name, token = read.credentials.authzid, read.credentials.token.reveal()
+        spelt = name.replace("=", "=3D").replace(",", "=2C")
+        header = f"n,a={spelt}," if spelt else "n,,"
+        assert OAuthBearer().step(f"{header}\1auth=Bearer {token}\1\1".encode()) == read
+    read = XOAuth2().step(data)
+    if isinstance(read, Done):
+        assert isinstance(read.credentials, Token)
+        name, token = read.credentials.authzid, read.credentials.token.reveal()
+        assert XOAuth2().step(f"user={name}\1auth=Bearer {token}\1\1".encode()) == read
+
+
 def exchange(data: bytes) -> None:
     """Lines of a sign-in, the first with the mechanism: it ends in credentials or in a failure, and shows no secret."""
     name, *lines = data.split(b"\n")
     mechanism, _, initial = name.partition(b" ")
-    for begun in (mechanism.decode("latin-1"), "PLAIN", "LOGIN", "EXTERNAL"):
-        talk = registry.begin(begun, certificate=True)
+    for begun in (mechanism.decode("latin-1"), *(row.name for row in registry.ROWS)):
+        talk = registry.begin(begun, frozenset(registry.Need))
         if talk is None:
             continue
         step = talk.begin(initial or None)
@@ -312,6 +343,7 @@ def exchange(data: bytes) -> None:
             step = talk.answer(line)
         assert isinstance(step, Done | Failed)
         repr(step).encode()
+    bearer(data)
     octets = decode(data)
     assert isinstance(octets, Failed) or binascii.b2a_base64(octets, newline=False) == data
     assert decode(base64.b64encode(data)) == data
@@ -320,6 +352,8 @@ def exchange(data: bytes) -> None:
 _LINES = tuple(
     line.encode() + b"\r\n"
     for line in """EHLO x|HELO x|STARTTLS|AUTH PLAIN|AUTH LOGIN|AUTH PLAIN AGNsYWlyZQB4|Y2xhaXJl|*|
+    AUTH XOAUTH2 dXNlcj0BYXV0aD1CZWFyZXIgeAEB|AUTH XOAUTH2|AQ==|
+    AUTH OAUTHBEARER bixhPW1lLAFhdXRoPUJlYXJlciB5AQE=|
     MAIL FROM:<claire@h.fr>|MAIL FROM:<claire@h.fr> SIZE=10 BODY=8BITMIME|MAIL FROM:<>|RCPT TO:<a@h.fr>|
     RCPT TO:<other@h.fr>|RCPT TO:<b@h.fr> NOTIFY=NEVER|DATA|.|BDAT 3|BDAT 0 LAST|BDAT 3 LAST|RSET|NOOP|QUIT|
     VRFY x|HELP|Subject: x|From: claire@h.fr|""".replace("\n    ", "").split("|")
@@ -328,9 +362,17 @@ _PARAMETERS = tuple(
     b"SIZE= SMTPUTF8 BODY= 7BIT 8BITMIME RET= FULL HDRS ENVID= AUTH= <> NOTIFY= NEVER SUCCESS, FAILURE ORCPT=rfc822; "
     b"+2B + = < > FROM: TO: postmaster @ . a@b.fr \xc3\xa9 LAST 10".split()
 )
+_SASL_WORDS = (
+    b"PLAIN LOGIN EXTERNAL = OAUTHBEARER XOAUTH2 * AGEAYg== Y2xhaXJl bixhPW1lLAFhdXRoPUJlYXJlciB4AQE= "
+    b"dXNlcj1tZQFhdXRoPUJlYXJlciB4AQE= AQ=="
+).split()
+_BEARER_WORDS = (
+    b"n, y, p=x, F, a= me@x.fr , =2C =3D host= port= auth= Bearer bearer user= t0k.en = k=v \xc3\xa9".split()
+)
 TARGETS = (
     Target("smtp", session, (*_LINES, b"\n", b"\r", b"abc", b" ", b"\0", b"\xff"), 2048),
     Target("envelope", envelope, (*_PARAMETERS, b" "), 600),
     Target("data", message, (b"\r\n", b"\r\n.\r\n", b".", b"..", b"\r", b"\n", b"\r\n.", b"a" * 40), 1024),
-    Target("sasl", exchange, (b"PLAIN ", b"LOGIN", b"EXTERNAL =", b"\n", b"*", b"=", b"AGEAYg==", b"Y2xhaXJl"), 512),
+    Target("sasl", exchange, (*_SASL_WORDS, b" ", b"\n", b"\1"), 512),
+    Target("bearer", bearer, (*_BEARER_WORDS, b" ", b"\1", b"\1\1", b"\0"), 512),
 )

@@ -16,9 +16,9 @@ from mssmail.demo import people as demo
 from mssmail.demo.extract import write_extracts
 from mssmail.demo.pki import DemoPki
 from mssmail.flow.bans import Bans
+from mssmail.flow.bearer import TokenLogin
 from mssmail.flow.gate import Gate
 from mssmail.flow.house import House
-from mssmail.flow.login import Login
 from mssmail.flow.people import NewAccount, People
 from mssmail.flow.refresh import Refresh
 from mssmail.flow.standing import Standing
@@ -75,12 +75,12 @@ class Town:
     def house(self) -> House:
         return self.home.house
 
-    def worker(self) -> Login:
+    def worker(self) -> TokenLogin:
         """Sign-in as another worker process would have it: it remembers nothing of the others."""
         self.certificates = Certificates(self.home.settings.trust, self.clock)
         self.standing = Standing(self.house, self.certificates)
         self.gate = Gate(self.house, self.standing)
-        return Login(self.house, self.standing, self._pause)
+        return TokenLogin(self.house, self.standing, self._pause)
 
     async def _pause(self, seconds: float) -> None:
         self.waited.append(seconds)
@@ -119,7 +119,7 @@ class Town:
         client: str = "192.0.2.1",
         protocol: str = "imap",
         authzid: str = "",
-        login: Login | None = None,
+        login: TokenLogin | None = None,
     ) -> Principal:
         """Sign in by password, with the current code where none is given."""
         secret = password + (self.code(local) if code is None else code)

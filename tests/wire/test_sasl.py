@@ -21,6 +21,7 @@ from mssmail.wire.sasl.exchange import (
     Step,
     decode,
 )
+from mssmail.wire.sasl.registry import Need
 
 
 def _b64(octets: bytes) -> bytes:
@@ -28,7 +29,7 @@ def _b64(octets: bytes) -> bytes:
 
 
 def _run(mechanism: str, initial: bytes | None, *lines: bytes) -> list[Step]:
-    exchange = registry.begin(mechanism, certificate=True)
+    exchange = registry.begin(mechanism, frozenset({Need.CERTIFICATE}))
     assert exchange is not None
     return [exchange.begin(initial), *map(exchange.answer, lines)]
 
@@ -153,8 +154,9 @@ def test_nothing_presented_shows() -> None:
 
 def test_external_is_offered_only_to_who_showed_a_certificate() -> None:
     """EXTERNAL is neither announced nor begun without a certificate; unknown mechanisms never."""
-    assert registry.offered(certificate=False) == ("PLAIN", "LOGIN")
-    assert registry.offered(certificate=True) == ("PLAIN", "LOGIN", "EXTERNAL")
-    assert registry.begin("external", certificate=False) is None
-    assert registry.begin("external", certificate=True) is not None
-    assert registry.begin("GSSAPI", certificate=True) is None
+    nothing, shown = frozenset[Need](), frozenset({Need.CERTIFICATE})
+    assert registry.offered(nothing) == ("PLAIN", "LOGIN")
+    assert registry.offered(shown) == ("PLAIN", "LOGIN", "EXTERNAL")
+    assert registry.begin("external", nothing) is None
+    assert registry.begin("external", shown) is not None
+    assert registry.begin("GSSAPI", shown) is None

@@ -3,9 +3,9 @@
 import asyncio
 from collections import Counter
 
+from mssmail.flow.bearer import TokenLogin
 from mssmail.flow.boxes import Boxes
 from mssmail.flow.house import House
-from mssmail.flow.login import Login
 from mssmail.flow.sessions import Sessions
 from mssmail.metrics.registry import gauge
 from mssmail.servers.imap import replies
@@ -20,7 +20,7 @@ _connections = gauge("mssmail_imap_connections", "Open IMAP connections.")
 class ImapServer:
     """Hand `starttls` and `implicit` to `loop.create_server`; the latter with the TLS context as `ssl`."""
 
-    def __init__(self, house: House, login: Login, boxes: Boxes, sessions: Sessions, *, tls: TlsContext) -> None:
+    def __init__(self, house: House, login: TokenLogin, boxes: Boxes, sessions: Sessions, *, tls: TlsContext) -> None:
         """Refuses to start where a command that is announced has no handler."""
         missing = [row.name.decode() for row in table.ROWS if row.command not in HANDLERS]
         if missing:

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from mssmail.base.principal import Door, Principal
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.base.search import SequenceSet
+from mssmail.flow.bearer import TokenLogin
 from mssmail.flow.boxes import Boxes
 from mssmail.flow.house import House
-from mssmail.flow.login import Login
 from mssmail.flow.sessions import Session as Entry
 from mssmail.flow.sessions import Sessions
 from mssmail.flow.view import View
@@ -76,7 +76,7 @@ class Service:
     """What every session of a server is given."""
 
     house: House
-    login: Login
+    login: TokenLogin
     boxes: Boxes
     sessions: Sessions
     tls: TlsContext
@@ -161,10 +161,16 @@ class Session:
         return Door("imap", self.stream.client, self.stream.certificate)
 
     @property
+    def there(self) -> frozenset[registry.Need]:
+        """What mechanisms may need, for this client and now."""
+        login = self.service.login
+        return registry.met(certificate=login.certificate_acceptable(self.door), tokens=login.tokens_acceptable)
+
+    @property
     def capabilities(self) -> tuple[str, ...]:
         mechanisms: tuple[str, ...] = ()
         if self.machine.tls and self.principal is None:
-            mechanisms = registry.offered(certificate=self.service.login.certificate_acceptable(self.door))
+            mechanisms = registry.offered(self.there)
         return table.capabilities(self.machine.stage, mechanisms, self.house.settings.smtp.max_message_size)
 
     def say(self, response: Response) -> None:

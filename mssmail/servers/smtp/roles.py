@@ -6,7 +6,7 @@ Both take the same mechanisms and certificates (DEMO-CONTRACT's "Signing in"); t
 from enum import Enum, unique
 
 from mssmail.settings.model import Settings
-from mssmail.wire.sasl.registry import offered
+from mssmail.wire.sasl.registry import Need, offered
 
 
 @unique
@@ -23,8 +23,8 @@ class Role(Enum):
         return self is Role.SUBMISSIONS
 
 
-def announcement(settings: Settings, *, tls: bool, certificate: bool) -> bytes:
-    """The whole answer to EHLO; `certificate`: the client showed one. AUTH only over TLS, STARTTLS only before it."""
+def announcement(settings: Settings, there: frozenset[Need], *, tls: bool) -> bytes:
+    """The whole answer to EHLO; `there`: what mechanisms may need. AUTH only over TLS, STARTTLS only before it."""
     keywords = [
         settings.server.name,
         "PIPELINING",
@@ -35,7 +35,7 @@ def announcement(settings: Settings, *, tls: bool, certificate: bool) -> bytes:
         "CHUNKING",
         # RFC 9422 §4.2. No MAILMAX: a session may hold as many messages as it likes, an hour's limit is the account's.
         f"LIMITS RCPTMAX={settings.smtp.max_recipients}",
-        "AUTH " + " ".join(offered(certificate=certificate)) if tls else "STARTTLS",
+        "AUTH " + " ".join(offered(there)) if tls else "STARTTLS",
         "ENHANCEDSTATUSCODES",
     ]
     lines = [f"250-{keyword}\r\n" for keyword in keywords]

@@ -9,9 +9,9 @@ from collections import Counter
 from typing import Final
 
 from mssmail.base.principal import Door
+from mssmail.flow.bearer import TokenLogin
 from mssmail.flow.gate import Gate
 from mssmail.flow.house import House
-from mssmail.flow.login import Login
 from mssmail.flow.sessions import Sessions
 from mssmail.flow.submit import Rate, Readings
 from mssmail.metrics.registry import counter, gauge
@@ -22,6 +22,7 @@ from mssmail.servers.smtp import replies
 from mssmail.servers.smtp.connection import Connection
 from mssmail.servers.smtp.roles import Role, announcement
 from mssmail.servers.smtp.session import Session
+from mssmail.wire.sasl.registry import Need, met
 
 COMMIT_S: Final = 0.8
 """How long a commit in hand is waited for when the grace is over."""
@@ -39,7 +40,7 @@ class SubmissionServer:
     def __init__(
         self,
         house: House,
-        login: Login,
+        login: TokenLogin,
         gate: Gate,
         sessions: Sessions,
         role: Role,
@@ -58,11 +59,7 @@ class SubmissionServer:
         self.readings = Readings(house)
         self.loop = asyncio.get_running_loop()
         self.greeting = f"220 {house.settings.server.name} ESMTP\r\n".encode("ascii")
-        self._announced = {
-            (encrypted, shown): announcement(house.settings, tls=encrypted, certificate=shown)
-            for encrypted in (False, True)
-            for shown in (False, True)
-        }
+        self._announced: dict[tuple[bool, frozenset[Need]], bytes] = {}
         self.open: set[Connection] = set()
         """The connections there are."""
         self._by_client: Counter[str] = Counter()
@@ -74,9 +71,16 @@ class SubmissionServer:
         """A protocol for one more connection."""
         return Session(self)
 
-    def announced(self, encrypted: object, certificate: bytes | None) -> bytes:
+    def there(self, door: Door) -> frozenset[Need]:
+        """What mechanisms may need, for this client and now."""
+        return met(certificate=self.login.certificate_acceptable(door), tokens=self.login.tokens_acceptable)
+
+    def announced(self, encrypted: object, door: Door) -> bytes:
         """The answer to EHLO."""
-        return self._announced[bool(encrypted), certificate is not None]
+        key = bool(encrypted), self.there(door)
+        if key not in self._announced:
+            self._announced[key] = announcement(self.house.settings, key[1], tls=key[0])
+        return self._announced[key]
 
     def arrive(self, session: Connection, transport: asyncio.BaseTransport) -> bytes | None:
         """Take a connection in and tell it who is there; the 421 by which it is turned away."""

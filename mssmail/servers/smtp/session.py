@@ -6,18 +6,19 @@ asked of flow. No text of a message, an exception or a peer gets into a log or a
 """
 
 from collections.abc import Awaitable, Callable, Iterator
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, assert_never
 
 from mssmail.base.address import Address
 from mssmail.base.principal import Principal, Recipient
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.flow.sessions import Session as Entered
 from mssmail.metrics.logs import failure, get_logger
+from mssmail.servers.net.bearer import complaint
 from mssmail.servers.smtp import replies
 from mssmail.servers.smtp.connection import Gone
 from mssmail.servers.smtp.envelope import BadCommand, Mail, Rcpt, parse_mail, parse_rcpt
 from mssmail.servers.smtp.intake import Intake
-from mssmail.wire.sasl.exchange import Certificate, Challenge, Credentials, Failed, Failure, Password
+from mssmail.wire.sasl.exchange import Certificate, Challenge, Credentials, Failed, Failure, Password, Token
 from mssmail.wire.sasl.registry import begin
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class Session(Intake):
 
     async def smtp_EHLO(self, hostname: str) -> None:
         """Mends: keywords missing, AUTH announced by what methods exist, MAIL's limit raised at each EHLO."""
-        await self._greet(hostname, self._server.announced(self._tls, self.door.certificate), extended=True)
+        await self._greet(hostname, self._server.announced(self._tls, self.door), extended=True)
 
     async def _greet(self, hostname: str, reply: bytes, *, extended: bool) -> None:
         """The name isn't kept: `Received` never shows the author's program (DEMO-CONTRACT)."""
@@ -125,7 +126,7 @@ class Session(Intake):
         name, _, initial = arg.partition(" ")
         if not name:
             return self._fault(replies.BAD_ARGUMENTS)
-        exchange = begin(name, certificate=self.door.certificate is not None)
+        exchange = begin(name, self._server.there(self.door))
         if exchange is None:
             return self._fault(replies.UNKNOWN_MECHANISM)
         step = exchange.begin(initial.strip().encode() or None)
@@ -141,15 +142,29 @@ class Session(Intake):
         self._say(replies.SIGNED_IN)
         return None
 
+    async def _complain(self, presented: Credentials, reason: Reason) -> None:
+        """Say what is wrong with a token, and hear the answer, which means nothing (RFC 7628 §3.2.3)."""
+        login = self._server.login
+        challenge = complaint(presented, reason, login.scope(self.door), login.discovery)
+        if challenge is not None:
+            self._say(b"334 " + challenge.line + b"\r\n")
+            await self._line()
+
     async def _sign_in(self, credentials: Credentials) -> Principal:
         """Ask who this is. Raises Refusal, and hangs up after MAX_FAILED_SIGN_INS of them."""
         login, door = self._server.login, self.door
         try:
-            if isinstance(credentials, Password):
-                principal = await login.by_password(door, credentials.authzid, credentials.authcid, credentials.secret)
-            else:
-                principal = await login.by_certificate(door, credentials.authzid)
+            match credentials:
+                case Password(authzid, authcid, secret):
+                    principal = await login.by_password(door, authzid, authcid, secret)
+                case Certificate(authzid):
+                    principal = await login.by_certificate(door, authzid)
+                case Token(authzid, token):
+                    principal = await login.by_token(door, authzid, token)
+                case _:
+                    assert_never(credentials)
         except Refusal as refusal:
+            await self._complain(credentials, refusal.reason)
             self._failed_sign_ins += refusal.reason is not Reason.UNAVAILABLE
             if self._failed_sign_ins < MAX_FAILED_SIGN_INS:
                 raise

@@ -36,7 +36,26 @@ class Certificate:
     """The box to act as; empty for one's own."""
 
 
-Credentials = Password | Certificate
+@unique
+class Carrier(Enum):
+    """The mechanism that a token came by, which is how its refusal is told."""
+
+    OAUTHBEARER = "OAUTHBEARER"
+    XOAUTH2 = "XOAUTH2"
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """An OAuth 2.0 bearer token."""
+
+    authzid: str
+    """The box to act as; empty for one's own."""
+    token: Secret
+    """Visible ASCII; empty where the client only asks what is wanted."""
+    carrier: Carrier
+
+
+Credentials = Password | Certificate | Token
 
 
 @unique

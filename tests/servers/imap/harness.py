@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import lru_cache
@@ -19,10 +20,10 @@ from mssmail.base.principal import Door, Mechanism, Principal
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.base.secret import Secret
 from mssmail.demo.pki import DemoPki, Leaf
+from mssmail.flow.bearer import TokenLogin
 from mssmail.flow.boxes import Boxes
 from mssmail.flow.deliver import deliver
 from mssmail.flow.keep import Keeper
-from mssmail.flow.login import Login
 from mssmail.flow.sessions import Sessions
 from mssmail.flow.standing import Standing
 from mssmail.servers.imap.server import ImapServer
@@ -71,8 +72,14 @@ class TableLogin:
     def __init__(self) -> None:
         self.known: dict[str, Principal] = {}
 
+    tokens_acceptable = False
+    discovery = ""
+
     def certificate_acceptable(self, door: Door) -> bool:
         return door.certificate is not None
+
+    def scope(self, door: Door) -> str:
+        return door.protocol
 
     async def by_certificate(self, door: Door, authzid: str) -> Principal:
         if door.certificate is None:
@@ -95,7 +102,10 @@ class StateStanding:
         return False
 
     def reason_to_end(
-        self, principal: Principal, found: Mapping[int, tuple[int, State, bytes, str] | None]
+        self,
+        principal: Principal,
+        found: Mapping[int, tuple[int, State, bytes, str] | None],
+        alive: AbstractSet[int],
     ) -> Reason | None:
         standing = found.get(principal.account)
         return None if standing is not None and standing[1] is State.OPEN else Reason.SUSPENDED
@@ -116,7 +126,9 @@ class Site:
         self.login = TableLogin()
         self.sessions = Sessions(self.house, cast(Standing, StateStanding()))
         self.tls = server_context(given)
-        self.server = ImapServer(self.house, cast(Login, self.login), Boxes(self.house), self.sessions, tls=self.tls)
+        self.server = ImapServer(
+            self.house, cast(TokenLogin, self.login), Boxes(self.house), self.sessions, tls=self.tls
+        )
         self._listeners: list[asyncio.Server] = []
         self.imap = 0
         self.imaps = 0

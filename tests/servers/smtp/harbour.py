@@ -16,8 +16,8 @@ from mssmail.base.refusal import Reason, Refusal
 from mssmail.base.secret import Secret
 from mssmail.base.section import Section
 from mssmail.demo.pki import DemoPki, Leaf
+from mssmail.flow.bearer import TokenLogin
 from mssmail.flow.gate import Gate
-from mssmail.flow.login import Login
 from mssmail.flow.read import Reader
 from mssmail.flow.sessions import Session, Sessions
 from mssmail.flow.view import open_view
@@ -36,8 +36,11 @@ def named(word: str) -> Reason | None:
     return next((reason for reason in Reason if reason.value == word), None)
 
 
-class FakeLogin(Login):
+class FakeLogin(TokenLogin):
     """`claire` with the password `good`, or any certificate; a reason's word as login is refused for it."""
+
+    tokens_acceptable = False
+    discovery = ""
 
     def __init__(self, principal: Principal) -> None:
         self.principal = principal
@@ -180,7 +183,7 @@ class Ports:
     """The listeners of a house. `open`, then `close`."""
 
     def __init__(
-        self, home: Home, pki: DemoPki, settings: Settings, login: Login, gate: Gate, sessions: Sessions
+        self, home: Home, pki: DemoPki, settings: Settings, login: TokenLogin, gate: Gate, sessions: Sessions
     ) -> None:
         self.home = home
         self.pki = pki

@@ -8,6 +8,7 @@ from mssmail.base.refusal import Reason, Refusal
 from mssmail.servers.imap import replies
 from mssmail.servers.imap.commands.outcome import of
 from mssmail.servers.imap.session import Session
+from mssmail.servers.net.bearer import complaint
 from mssmail.wire.imap import commands, responses
 from mssmail.wire.imap.frame import Line, Refused
 from mssmail.wire.imap.responses import Status
@@ -23,6 +24,7 @@ from mssmail.wire.sasl.exchange import (
     Failed,
     Failure,
     Password,
+    Token,
 )
 
 
@@ -35,8 +37,7 @@ async def login(session: Session, request: Request) -> Status:
 async def authenticate(session: Session, request: Request) -> Status:
     """AUTHENTICATE (RFC 3501 §6.2.2), an initial response allowed (RFC 4959)."""
     command = of(request, commands.Authenticate)
-    offered = session.service.login.certificate_acceptable(session.door)
-    exchange = registry.begin(command.mechanism, certificate=offered)
+    exchange = registry.begin(command.mechanism, session.there)
     if exchange is None:
         return replies.status(replies.NO_SUCH_MECHANISM, request.tag)
     outcome = await _exchanged(session, request, exchange, command.initial)
@@ -58,16 +59,21 @@ async def _exchanged(
                 session.fail()
                 return replies.status(replies.BAD_RESPONSE, request.tag)
             case Challenge():
-                session.say(responses.ContinueWith(step.line))
-                session.framer.expect_line(MAX_LINE_OCTETS)
-                event = await session.event()
-                if isinstance(event, Refused):
-                    step = Failed(Failure.TOO_LONG)
-                else:
-                    assert isinstance(event, Line)
-                    step = exchange.answer(event.octets)
+                answer = await _answered(session, step)
+                step = Failed(Failure.TOO_LONG) if answer is None else exchange.answer(answer)
             case _:
                 assert_never(step)
+
+
+async def _answered(session: Session, challenge: Challenge) -> bytes | None:
+    """Put a challenge and return the client's line; None where it was too long."""
+    session.say(responses.ContinueWith(challenge.line))
+    session.framer.expect_line(MAX_LINE_OCTETS)
+    event = await session.event()
+    if isinstance(event, Refused):
+        return None
+    assert isinstance(event, Line)
+    return event.octets
 
 
 async def _sign_in(session: Session, request: Request, credentials: Credentials) -> Status:
@@ -77,6 +83,8 @@ async def _sign_in(session: Session, request: Request, credentials: Credentials)
             judged: Awaitable[Principal] = judge.by_certificate(door, authzid)
         case Password(authzid, authcid, secret):
             judged = judge.by_password(door, authzid, authcid, secret)
+        case Token(authzid, token):
+            judged = judge.by_token(door, authzid, token)
         case _:
             assert_never(credentials)
     try:
@@ -84,5 +92,8 @@ async def _sign_in(session: Session, request: Request, credentials: Credentials)
     except Refusal as refusal:
         if refusal.reason is not Reason.UNAVAILABLE:
             session.fail()
+        challenge = complaint(credentials, refusal.reason, judge.scope(door), judge.discovery)
+        if challenge is not None:
+            await _answered(session, challenge)  # what the client answers means nothing (RFC 7628 §3.2.3)
         raise
     return session.enter(principal, request.tag)

@@ -1,0 +1,228 @@
+"""Signing in by token (RFC 6750): one of our own authorization server's, or of a trusted OpenID provider's.
+
+Our own are known by their prefix and judged by the database alone; all else is taken as a provider's. Whose box a token
+opens is its holder's: the account that granted it, or every box of the national id that the provider vouches for.
+An authzid chooses among those, or names a box delegated to them; empty means the oldest.
+
+What a refused peer hears: TOKEN for whatever is wrong with it, SCOPE for one of ours that is for something else, and as
+with a certificate SUSPENDED, STRUCK_OFF, NOT_DELEGATED, NOT_ELIGIBLE as they are; LOCKED as with a password. What was
+wrong stands in the trail, in fixed words. A failure counts for the client's address alone, and only where the token may
+have been made up: an expired one, which a mail client will show until its user comes back, is no guess.
+
+A session outlives its token, unless `openid.end_with_token` says otherwise: what ends it are its family's revocation,
+suspension, strike-off. A new sign-in needs a token that is good then.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from mssmail.audit.events import Event, Kind, Value
+from mssmail.base.principal import Door, Mechanism, Principal
+from mssmail.base.refusal import Reason, Refusal
+from mssmail.base.secret import Secret
+from mssmail.flow.house import House
+from mssmail.flow.login import Asked, Login, address_of
+from mssmail.flow.standing import Standing
+from mssmail.identity.credentials import person_subject
+from mssmail.identity.lockout import Failed, Subject, delay_s
+from mssmail.identity.openid.providers import Providers
+from mssmail.identity.openid.token import MAX_TOKEN_OCTETS
+from mssmail.identity.openid.verdict import Rejected, Vouched
+from mssmail.identity.tokens import Tokens, is_own
+from mssmail.store import accounts
+from mssmail.store.accounts import AccountRow
+from mssmail.store.interface import Transaction
+from mssmail.store.tokens import TokenKind
+
+CALLERS: Final = 4
+"""Threads that may wait for a provider at once."""
+MAX_CALLING: Final = 200
+"""Sign-ins that wait for one of them. Beyond, the answer is to come back later."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a good token opens."""
+
+    asked: Asked
+    details: dict[str, Value]
+    """For the trail."""
+    expires_at: float
+    authorization: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Bad:
+    """Why there is no sign-in."""
+
+    refusal: Refusal
+    genuine: bool = False
+    row: AccountRow | None = None
+    """Whose token it was, where that is known."""
+    details: dict[str, Value] = field(default_factory=dict)
+
+
+class TokenLogin(Login):
+    """`Login`, and tokens. `close` it."""
+
+    def __init__(
+        self,
+        house: House,
+        standing: Standing,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        super().__init__(house, standing, pause)
+        self._tokens = Tokens(house.keys)
+        self._providers = Providers(house.settings, house.clock)
+        self._callers = ThreadPoolExecutor(CALLERS, "mssmail-openid")
+        self._calling = 0
+
+    def close(self) -> None:
+        """End calls under way; whoever waits for one is told to come back."""
+        self._providers.close()
+        self._callers.shutdown(wait=False, cancel_futures=True)
+
+    def renew(self) -> None:
+        super().renew()
+        self._providers.renew(self._house.settings)
+
+    @property
+    def tokens_acceptable(self) -> bool:
+        """Whether OAUTHBEARER and XOAUTH2 are offered: where there is somebody whose tokens are taken."""
+        return bool(self._house.settings.openid.providers)
+
+    def scope(self, door: Door) -> str:
+        """The scope that a token of ours needs at this door (RFC 7628 §3.2.2)."""
+        return door.protocol
+
+    @property
+    def discovery(self) -> str:
+        """Where a client finds out how to get a token; empty where there is no one place."""
+        providers = self._house.settings.openid.providers
+        return providers[0].description if len(providers) == 1 else ""
+
+    async def by_token(self, door: Door, authzid: str, token: Secret) -> Principal:
+        """SASL OAUTHBEARER and XOAUTH2. An empty token only asks what is wanted: refused, and not counted.
+
+        Raises Refusal(TOKEN, SCOPE, LOCKED, NOT_DELEGATED, NOT_ELIGIBLE, SUSPENDED, STRUCK_OFF, UNAVAILABLE), traced.
+        """
+        client = self._door.lockout.client(door.client)
+        if is_own(token):
+            found = await self._house.read.run(lambda tx: self._own(tx, door, client, authzid, token))
+        else:
+            found = await self._provided(client, authzid, token)
+        if isinstance(found, Subject):
+            raise await self._keep_out(door, Mechanism.TOKEN, None, found)
+        if isinstance(found, _Found):
+            refused = self._access(found.asked)
+            if refused is None:
+                return await self._enter(door, found)
+            found = _Bad(refused, True, found.asked.person, found.details)
+        raise await self._turn_away(door, client, found)
+
+    async def _enter(self, door: Door, found: _Found) -> Principal:
+        until = found.expires_at if self._house.settings.openid.end_with_token else None
+        principal = self._principal(door, Mechanism.TOKEN, found.asked)
+        principal = replace(principal, authorization=found.authorization, until=until)
+        await self._house.write.run(lambda tx: self._signed_in(tx, principal, found.asked, found.details))
+        self._count(door, Mechanism.TOKEN, None)
+        return principal
+
+    # --- our own tokens ---
+
+    def _own(
+        self, tx: Transaction, door: Door, client: Subject, authzid: str, token: Secret
+    ) -> "_Found | _Bad | Subject":
+        if self._door.lockout.is_locked(tx, client):
+            return client
+        judged = self._tokens.judge(tx, token)
+        if judged is None:
+            return self._why_not(tx, token)
+        row = accounts.by_id(tx, judged.account)
+        details: dict[str, Value] = {"program": judged.client, "authorization": judged.authorization}
+        if door.protocol not in judged.scopes:
+            return _Bad(Refusal(Reason.SCOPE, "for another protocol"), True, row, details)
+        wanted = address_of(authzid)
+        digest = None if wanted is None else self._standing.credentials.address_digest(wanted)
+        box = row if not authzid else None if digest is None else accounts.by_address(tx, digest)
+        if box is not None and box.account_id == row.account_id:
+            asked = Asked(row, row, same_box=True, delegated=False)
+        else:
+            delegated = box is not None and accounts.is_delegate(tx, box.account_id, row.account_id)
+            asked = Asked(row, box, same_box=False, delegated=delegated)
+        return _Found(asked, details, judged.expires_at, judged.authorization)
+
+    def _why_not(self, tx: Transaction, token: Secret) -> _Bad:
+        """What is wrong with a token of ours, for the trail."""
+        row = self._tokens.look(tx, token)
+        if row is None:
+            return _Bad(Refusal(Reason.TOKEN, "unknown or revoked"))
+        words = "expired" if row.expires_at <= tx.now else "its account has changed or is closed"
+        if row.kind is not TokenKind.ACCESS:
+            words = "not an access token"
+        details: dict[str, Value] = {"program": row.of.client_id, "authorization": row.of.authorization_id}
+        return _Bad(Refusal(Reason.TOKEN, words), True, accounts.by_id(tx, row.of.account_id), details)
+
+    # --- providers' tokens ---
+
+    async def _provided(self, client: Subject, authzid: str, token: Secret) -> "_Found | _Bad | Subject":
+        if await self._house.read.run(lambda tx: self._door.lockout.is_locked(tx, client)):
+            return client
+        if not len(token):
+            return _Bad(Refusal(Reason.TOKEN, "none was shown"), True)
+        if len(token) > MAX_TOKEN_OCTETS:
+            return _Bad(Refusal(Reason.TOKEN, "longer than a token is"))
+        try:
+            vouched = self._providers.vouch(token, may_call=False) or await self._call(token)
+        except Refusal as refusal:
+            return _Bad(refusal, True)
+        if isinstance(vouched, Rejected):
+            return _Bad(Refusal(vouched.reason, vouched.detail), vouched.genuine)
+        digest = self._standing.credentials.subject_digest(person_subject(vouched.holder))
+        wanted = address_of(authzid)
+        asked = await self._house.read.run(lambda tx: self._ask_by_subject(tx, digest, authzid, wanted))
+        details: dict[str, Value] = {"provider": vouched.provider, "program": vouched.client}
+        if asked is None:
+            return _Bad(Refusal(Reason.TOKEN, "names nobody here"), True, None, details)
+        return _Found(asked, details, vouched.expires_at)
+
+    async def _call(self, token: Secret) -> Vouched | Rejected:
+        """Judge a token for which its provider must be called. Raises Refusal(UNAVAILABLE)."""
+        if self._calling >= MAX_CALLING:
+            raise Refusal(Reason.UNAVAILABLE, "too many sign-ins wait for a provider")
+        self._calling += 1
+        try:
+            loop = asyncio.get_running_loop()
+            found = await loop.run_in_executor(self._callers, lambda: self._providers.vouch(token, may_call=True))
+        except RuntimeError:
+            raise Refusal(Reason.UNAVAILABLE, "stopped") from None
+        finally:
+            self._calling -= 1
+        assert found is not None
+        return found
+
+    # --- refusals ---
+
+    async def _turn_away(self, door: Door, client: Subject, bad: _Bad) -> Refusal:
+        """Count and trace a refusal, and hold it back where it counts as a failure."""
+        reason = bad.refusal.reason
+        self._count(door, Mechanism.TOKEN, reason)
+        details = {"detail": bad.refusal.detail, **bad.details}
+
+        def write(tx: Transaction) -> Failed | None:
+            tx.trail(self._refused_event(door, Mechanism.TOKEN, bad.row, reason, details))
+            if bad.genuine:
+                return None
+            failed = self._door.lockout.fail_client(tx, client)
+            for subject in failed.newly_locked:
+                until = int(tx.now) + self._house.settings.auth.lock_time
+                tx.trail(Event(Kind.BANNED, 0, subject.shown, Reason.LOCKED.value, {"until": until}))
+            return failed
+
+        failed = await self._house.write.run(write)
+        if failed is not None:
+            await self._pause(delay_s(failed.before))
+        return Refusal(reason)
