@@ -127,7 +127,7 @@ class TokenLogin(Login):
         until = found.expires_at if self._house.settings.openid.end_with_token else None
         principal = self._principal(door, Mechanism.TOKEN, found.asked)
         principal = replace(principal, authorization=found.authorization, until=until)
-        await self._house.write.run(lambda tx: self._signed_in(tx, principal, found.asked, found.details))
+        await self._house.write.run(lambda tx: self._signed_in(tx, principal, found.details))
         self._count(door, Mechanism.TOKEN, None)
         return principal
 

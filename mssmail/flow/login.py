@@ -10,6 +10,7 @@ The trail never holds a login that was typed unless it is a known account's addr
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Final
 
 from mssmail.audit.events import Event, Kind, Value
@@ -22,7 +23,7 @@ from mssmail.base.secret import Secret
 from mssmail.flow.house import House
 from mssmail.flow.standing import Standing
 from mssmail.identity import authenticate
-from mssmail.identity.authenticate import Attempt, Proved, Seen, Settled
+from mssmail.identity.authenticate import Attempt, Proof, Proved, Seen, Settled
 from mssmail.identity.certificates import Holder
 from mssmail.identity.credentials import Dossier
 from mssmail.identity.lockout import Subject, delay_s
@@ -46,8 +47,11 @@ MAX_WAITING: Final = 2_000
 EXPIRE_EVERY_S: Final = 600.0
 """How often failures that count no more are swept out, by the sign-in that comes next."""
 _MAX_TRACED: Final = 10_000
+_KNOWN: Final = 5_000
+"""Sign-ins of each kind that are known again, some 1 KB each; past that the memory starts anew."""
 
 _sign_ins = counter("mssmail_sign_ins_total", "Sign-ins by outcome.", labels=("protocol", "mechanism", "outcome"))
+_counted = cache(_sign_ins.labels)
 _hashes = counter("mssmail_password_checks_total", "Sign-ins for which Argon2 had to run.")
 _waiting = gauge("mssmail_password_checks_waiting", "Sign-ins that wait for Argon2.")
 
@@ -80,6 +84,10 @@ class Login:
         self._queued = 0
         self._swept_at = house.clock.monotonic()
         self._traced: dict[bytes, tuple[float, int]] = {}
+        self._by_subject: dict[tuple[str, str], Asked] = {}
+        self._by_login: dict[tuple[bytes, bytes, str], tuple[Seen, Asked]] = {}
+        """What a good sign-in found, for the next one like it. Nothing is believed of it: its epochs, its grant and
+        the locks are asked for in the transaction that lets somebody in, and where they differ all is read again."""
 
     def renew(self) -> None:
         """Take up the house's present settings. Takes the time of one Argon2id hash where `auth` changed."""
@@ -104,6 +112,13 @@ class Login:
             holder = self._judge(door)
         except Refusal as refusal:
             raise await self._refuse(door, Mechanism.EXTERNAL, None, refusal) from None
+        key = (holder.subject, authzid)
+        known = self._by_subject.get(key)
+        if known is not None and self._access(known) is None:
+            principal = await self._enter_by(door, holder, known, authzid)
+            if principal is not None:
+                return principal
+            self._by_subject.pop(key, None)
         digest, wanted = self._standing.credentials.subject_digest(holder.subject), address_of(authzid)
         asked = await self._house.read.run(lambda tx: self._ask_by_subject(tx, digest, authzid, wanted))
         if asked is None:
@@ -112,10 +127,22 @@ class Login:
         refused = self._access(asked)
         if refused is not None:
             raise await self._refuse(door, Mechanism.EXTERNAL, asked.person, refused)
-        principal = self._principal(door, Mechanism.EXTERNAL, asked)
-        principal = replace(principal, serial=holder.serial, issuer=holder.issuer)
+        principal = await self._enter_by(door, holder, asked, authzid)
+        if principal is None:
+            raise Refusal(Reason.UNAVAILABLE, "the account changed meanwhile")
+        return principal
+
+    async def _enter_by(self, door: Door, holder: Holder, asked: Asked, authzid: str) -> Principal | None:
+        """Let a certificate's holder in; None where the account isn't any more what was found."""
+        principal = replace(
+            self._principal(door, Mechanism.EXTERNAL, asked), serial=holder.serial, issuer=holder.issuer
+        )
         details: dict[str, Value] = {"serial": f"{holder.serial:x}"}
-        await self._house.write.run(lambda tx: self._signed_in(tx, principal, asked, details))
+        if not await self._house.write.run(lambda tx: self._entered(tx, principal, details)):
+            return None
+        if len(self._by_subject) >= _KNOWN:
+            self._by_subject.clear()
+        self._by_subject[holder.subject, authzid] = asked
         self._count(door, Mechanism.EXTERNAL, None)
         return principal
 
@@ -151,6 +178,9 @@ class Login:
         Raises Refusal(CREDENTIALS, LOCKED, NOT_DELEGATED, SUSPENDED, STRUCK_OFF, UNAVAILABLE), traced.
         """
         attempt = self._door.attempt(door.client, login, secret, grants=door.protocol in GRANTED)
+        known = await self._by_known(door, attempt, authzid)
+        if known is not None:
+            return known
         seen, asked = await self._house.read.run(lambda tx: self._look(tx, attempt, authzid))
         if seen.locked is not None:
             raise await self._keep_out(door, Mechanism.PASSWORD, seen.row, seen.locked)
@@ -165,7 +195,7 @@ class Login:
             if settled.reason is None:
                 assert asked is not None
                 principal = self._principal(door, Mechanism.PASSWORD, asked)
-                self._signed_in(tx, principal, asked, {"proof": settled.proof.value})
+                self._signed_in(tx, principal, {"proof": settled.proof.value})
             else:
                 self._trace_refused(tx, door, attempt, seen, refused, settled)
             return settled
@@ -175,8 +205,31 @@ class Login:
             raise await self._told(door, settled)
         assert asked is not None
         self._door.remember(attempt, settled)
+        if settled.grant is not None and seen.row is not None:
+            if len(self._by_login) >= _KNOWN:
+                self._by_login.clear()
+            found = Seen(replace(seen.row, secrets=settled.secrets), settled.grant, None)
+            self._by_login[attempt.digest, attempt.grant_client, authzid] = found, asked
         self._count(door, Mechanism.PASSWORD, None)
         return self._principal(door, Mechanism.PASSWORD, asked)
+
+    async def _by_known(self, door: Door, attempt: Attempt, authzid: str) -> Principal | None:
+        """What was accepted before in the same grant, in one transaction and no other; None: look at it anew."""
+        key = (attempt.digest, attempt.grant_client, authzid)
+        seen, asked = self._by_login.get(key, (None, None))
+        if seen is None or asked is None or self._door.recall(attempt, seen) is None or self._access(asked) is not None:
+            return None
+        principal = self._principal(door, Mechanism.PASSWORD, asked)
+        details: dict[str, Value] = {"proof": Proof.REMEMBERED.value}
+
+        def write(tx: Transaction) -> bool:
+            return self._door.still_holds(tx, attempt, seen) and self._entered(tx, principal, details)
+
+        if not await self._house.write.run(write):
+            self._by_login.pop(key, None)
+            return None
+        self._count(door, Mechanism.PASSWORD, None)
+        return principal
 
     def _look(self, tx: Transaction, attempt: Attempt, authzid: str) -> tuple[Seen, Asked | None]:
         seen = self._door.look(tx, attempt)
@@ -240,14 +293,14 @@ class Login:
 
     def _access(self, asked: Asked) -> Refusal | None:
         """Raises Refusal(UNAVAILABLE) where the directory can't be asked."""
-        box = asked.box
+        box, listed = asked.box, self._listed(asked.person)
         facts = AccessFacts(
             AccountStanding(asked.person.state.value),
-            holder_listed=self._listed(asked.person),
+            holder_listed=listed,
             same_box=asked.same_box,
             delegated=asked.delegated,
             box_standing=None if box is None else AccountStanding(box.state.value),
-            box_holder_listed=box is not None and self._listed(box),
+            box_holder_listed=listed if box is asked.person else box is not None and self._listed(box),
         )
         verdict = access(facts)
         return verdict.refusal() if isinstance(verdict, Deny) else None
@@ -271,16 +324,21 @@ class Login:
             protocol=door.protocol,
         )
 
-    def _signed_in(self, tx: Transaction, principal: Principal, asked: Asked, more: dict[str, Value]) -> None:
-        """Raises Refusal(UNAVAILABLE) where an account changed between the look and now."""
-        now, epochs = int(tx.now), 0
-        assert asked.box is not None
-        for row in (asked.person, asked.box):
-            epochs += (accounts.epoch(tx, row.account_id) or (-1, State.CLOSED, 0))[0]
-            if now - (row.signed_in_at or 0) >= SIGNED_IN_EVERY_S:
-                accounts.signed_in(tx, row.account_id, now)
-        if epochs != principal.epoch:
+    def _signed_in(self, tx: Transaction, principal: Principal, more: dict[str, Value]) -> None:
+        """Note it and trace it. Raises Refusal(UNAVAILABLE) where an account changed between the look and now."""
+        if not self._entered(tx, principal, more):
             raise Refusal(Reason.UNAVAILABLE, "the account changed meanwhile")
+
+    def _entered(self, tx: Transaction, principal: Principal, more: dict[str, Value]) -> bool:
+        """Note it and trace it; False, and nothing written, where an account changed between the look and now."""
+        now, same = int(tx.now), principal.person == principal.account
+        numbers = (principal.person,) if same else (principal.person, principal.account)
+        found = [accounts.presence(tx, number) for number in numbers]
+        if sum(epoch for epoch, _ in found) * (2 if same else 1) != principal.epoch:
+            return False
+        for number, (_, signed_in_at) in zip(numbers, found, strict=True):
+            if now - signed_in_at >= SIGNED_IN_EVERY_S:
+                accounts.signed_in(tx, number, now)
         details: dict[str, Value] = {
             "protocol": principal.protocol,
             "mechanism": principal.mechanism.value,
@@ -289,6 +347,7 @@ class Login:
             **more,
         }
         tx.trail(Event(Kind.SIGNED_IN, principal.account, str(principal.address), details=details))
+        return True
 
     def _trace_refused(
         self, tx: Transaction, door: Door, attempt: Attempt, seen: Seen, refused: Refusal | None, settled: Settled
@@ -328,7 +387,7 @@ class Login:
 
     def _count(self, door: Door, mechanism: Mechanism, reason: Reason | None) -> None:
         outcome = "ok" if reason is None else reason.value
-        _sign_ins.labels(protocol=door.protocol, mechanism=mechanism.value, outcome=outcome).inc()
+        _counted(protocol=door.protocol, mechanism=mechanism.value, outcome=outcome).inc()
 
 
 def address_of(authzid: str) -> Address | None:

@@ -24,7 +24,7 @@ from mssmail.identity.lockout import Failed, Lockout, Subject
 from mssmail.identity.otp import DIGITS, new_secret, step_among, step_of
 from mssmail.identity.passwords import Passwords
 from mssmail.settings.model import Auth
-from mssmail.store import accounts
+from mssmail.store import accounts, grants
 from mssmail.store.accounts import AccountRow, State
 from mssmail.store.interface import Transaction
 
@@ -201,6 +201,14 @@ class Door:
 
     def _rehashed(self, secrets: Secrets, password: str) -> str | None:
         return self.passwords.hash(password) if self.passwords.needs_rehash(secrets.password_hash) else None
+
+    def still_holds(self, tx: Transaction, attempt: Attempt, seen: Seen) -> bool:
+        """Whether the grant that `seen` found is live, and nothing keeps the client out: what `settle` asks of an
+        attempt that is recalled, but for the account's epoch."""
+        if seen.row is None or seen.grant is None:
+            return False
+        grant, until = grants.still(tx, seen.row.account_id, attempt.grant_client, attempt.client.digest)
+        return grant == seen.grant.number and until <= tx.now
 
     def settle(self, tx: Transaction, attempt: Attempt, seen: Seen, proved: Proved, refused: Reason | None) -> Settled:
         """Decide, in the transaction that uses the code and counts the failure.

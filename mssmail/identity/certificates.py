@@ -8,7 +8,6 @@ What follows from the octets alone is worked out once for a certificate and reme
 at each time. A revocation list that is missing or expired closes out all that its issuer signed.
 """
 
-import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -81,8 +80,8 @@ class _Judged:
     """What follows from a certificate's octets and the anchors alone."""
 
     holder: Holder
-    path: tuple[x509.Certificate, ...]
-    """The certificate itself, its CA, the root."""
+    path: tuple[tuple[bytes, int], ...]
+    """Issuer and serial of the certificate itself and of its CA: what revocation lists are asked for."""
     not_before: float
     not_after: float
     """The span in which the whole path is valid."""
@@ -145,18 +144,17 @@ class Certificates:
 
     def judge(self, der: bytes) -> Holder:
         """Whom a certificate names. Raises Refusal(CERTIFICATE) where it isn't good now, the detail saying why."""
-        digest = hashlib.sha256(der).digest()
-        judged = self._known.get(digest)
+        judged = self._known.get(der)
         if judged is None:
             judged = self._judge_octets(der)
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
-            self._known[digest] = judged
+            self._known[der] = judged
         now = self._clock.now()
         if not judged.not_before <= now <= judged.not_after:
             raise _no("out of date, or its CA is")
-        for certificate in judged.path[:-1]:
-            self._check_revocation(certificate.issuer.public_bytes(), certificate.serial_number, now)
+        for issuer, serial in judged.path:
+            self._check_revocation(issuer, serial, now)
         return judged.holder
 
     def _check_revocation(self, issuer: bytes, serial: int, now: float) -> None:
@@ -194,7 +192,8 @@ class Certificates:
                 anchor = _issuer_among(certificate, anchors.get(issuer, ()))
                 if anchor is not None:
                     path = (certificate, *anchor.chain)
-                    return _Judged(name(certificate, issuer), path, *_span(path))
+                    issued = tuple((c.issuer.public_bytes(), c.serial_number) for c in path[:-1])
+                    return _Judged(name(certificate, issuer), issued, *_span(path))
         except ValueError:
             raise _no("malformed") from None
         raise _no("issued by none of the anchors")

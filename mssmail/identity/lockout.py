@@ -18,6 +18,7 @@ for `auth.lock_time`; attempts while locked are neither judged nor counted; afte
 import ipaddress
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from mssmail.base.ids import AccountId
@@ -34,6 +35,7 @@ _TAG_DIGITS: Final = 16
 """Hex digits of a login's digest beside each failure of an address: enough to tell its logins apart."""
 
 
+@lru_cache(maxsize=4096)
 def client_network(client: str) -> str:
     """The part of a client's address that counts as one source: all of IPv4, the /64 of IPv6.
 

@@ -114,6 +114,9 @@ _CHANGE = Statement(
 _EPOCH = Statement(
     select(accounts.c.epoch, accounts.c.state, accounts.c.modseq).where(accounts.c.account_id == bindparam("account"))
 )
+_PRESENCE = Statement(
+    select(accounts.c.epoch, accounts.c.signed_in_at).where(accounts.c.account_id == bindparam("account"))
+)
 _USED = Statement(
     select(accounts.c.used_octets, accounts.c.quota_octets).where(accounts.c.account_id == bindparam("account"))
 )
@@ -261,6 +264,12 @@ def epoch(tx: Transaction, account: AccountId) -> tuple[int, State, int] | None:
     """An account's epoch, state and mod-sequence."""
     row = tx.run(_EPOCH, account=account).fetchone()
     return None if row is None else (int(row[0]), State(row[1]), int(row[2]))
+
+
+def presence(tx: Transaction, account: AccountId) -> tuple[int, int]:
+    """An account's epoch (-1 where there is none), and when somebody last signed in to it (0: never)."""
+    row = tx.run(_PRESENCE, account=account).fetchone()
+    return (-1, 0) if row is None else (int(row[0]), row[1] or 0)
 
 
 def standing(tx: Transaction, account: AccountId) -> tuple[int, State, bytes, str] | None:

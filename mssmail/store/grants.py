@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import bindparam, delete, func, select
 
 from mssmail.base.ids import AccountId
 from mssmail.store.accounts import next_number
 from mssmail.store.interface import Statement, Transaction, put
-from mssmail.store.schema import grants
+from mssmail.store.schema import failures, grants
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,18 @@ _LIVE = Statement(
     )
     .order_by(grants.c.grant_id)
 )
+_STILL = Statement(
+    select(
+        select(func.min(grants.c.grant_id))
+        .where(
+            grants.c.account_id == bindparam("account"),
+            grants.c.client == bindparam("client"),
+            grants.c.ends_at > bindparam("now"),
+        )
+        .scalar_subquery(),
+        select(failures.c.until).where(failures.c.subject == bindparam("address")).scalar_subquery(),
+    )
+)
 _FORGET_ENDED = Statement(
     delete(grants).where(grants.c.account_id == bindparam("account"), grants.c.ends_at <= bindparam("now"))
 )
@@ -39,6 +51,16 @@ _END_ALL = Statement(delete(grants).where(grants.c.account_id == bindparam("acco
 def live(tx: Transaction, account: AccountId, client: bytes, now: int) -> list[GrantRow]:
     """The rows of the grant that is open for an account and a client's digest, first code first."""
     return [GrantRow(*row) for row in tx.run(_LIVE, account=account, client=client, now=now).fetchall()]
+
+
+def still(tx: Transaction, account: AccountId, client: bytes, address: bytes) -> tuple[int | None, int]:
+    """The grant that is live now, None for none; and until when the address is locked, 0 where it never was.
+
+    `client` is the address's digest in rows of grants, `address` the one in rows of failures.
+    """
+    row = tx.run(_STILL, account=account, client=client, address=address, now=int(tx.now)).fetchone()
+    assert row is not None
+    return row[0], row[1] or 0
 
 
 def add(tx: Transaction, account: AccountId, client: bytes, *, opened_at: int, ends_at: int, step: int) -> GrantRow:

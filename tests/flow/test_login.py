@@ -1,9 +1,10 @@
 """Signing in: by certificate, by password and code, within a grant, and what failures lead to."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -245,6 +246,68 @@ async def test_rehash(town: Town, hashes: list[str]) -> None:
     assert {principal.epoch for principal in after} == {before.epoch}
     sealed = town.home.tx().driver.execute("SELECT secrets FROM accounts WHERE account_id = 1").fetchone()[0]
     assert "t=2" in town.standing.credentials.secrets(before.account, sealed).password_hash
+
+
+# --- a sign-in like one before: known again, and believed in nothing ---
+
+
+async def test_known_again(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sign-in like one before takes one transaction and no look besides, and the trail has both."""
+    code = town.code()
+    await town.enter(code=code)
+    await town.login.by_certificate(claire(town), "")
+    monkeypatch.setattr(town.house.read, "run", None)
+    await town.enter(code=code)
+    await town.login.by_certificate(claire(town), "")
+    assert [(kind, outcome) for kind, _, outcome, _ in town.events()][-4:] == [("signed-in", "ok")] * 4
+
+
+Happening = Callable[[Town], Coroutine[Any, Any, object]]
+
+
+async def ban(town: Town) -> None:
+    await asyncio.gather(*(refused(town, PAUL, WRONG, "111111") for _ in range(10)))
+
+
+@pytest.mark.parametrize(
+    ("happens", "by_password", "by_certificate"),
+    [
+        (lambda town: town.people.suspend(address(CLAIRE)), Reason.SUSPENDED, Reason.SUSPENDED),
+        (lambda town: town.people.close(address(CLAIRE)), Reason.CREDENTIALS, Reason.CERTIFICATE),
+        (lambda town: town.people.end_grants(address(CLAIRE)), Reason.CREDENTIALS, None),
+        (lambda town: town.people.new_code(address(CLAIRE)), Reason.CREDENTIALS, None),
+        (ban, Reason.LOCKED, None),
+    ],
+)
+async def test_known_and_changed(
+    town: Town, happens: Happening, by_password: Reason, by_certificate: Reason | None
+) -> None:
+    """What happens after a sign-in decides on the next one like it."""
+    code = town.code()
+    await town.enter(code=code)
+    await town.login.by_certificate(claire(town), "")
+    await happens(town)
+    assert await refused(town, CLAIRE, PASSWORD, code) is by_password
+    if by_certificate is None:
+        await town.login.by_certificate(claire(town), "")
+    else:
+        with pytest.raises(Refusal) as caught:
+            await town.login.by_certificate(claire(town), "")
+        assert caught.value.reason is by_certificate
+
+
+async def test_known_delegate_dismissed(town: Town) -> None:
+    """A delegation taken back closes the box to the one who was in it before."""
+    code, box = town.code(), str(address(ORG))
+    await town.people.delegate(address(ORG), address(CLAIRE))
+    for _ in range(2):
+        await town.enter(code=code, authzid=box)
+        await town.login.by_certificate(claire(town), box)
+    await town.people.undelegate(address(ORG), address(CLAIRE))
+    assert await refused(town, CLAIRE, PASSWORD, code, authzid=box) is Reason.NOT_DELEGATED
+    with pytest.raises(Refusal) as caught:
+        await town.login.by_certificate(claire(town), box)
+    assert caught.value.reason is Reason.NOT_DELEGATED
 
 
 # --- failures ---

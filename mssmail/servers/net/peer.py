@@ -2,18 +2,25 @@
 
 import asyncio
 import ipaddress
+from functools import lru_cache
 
 
 def address_of(transport: asyncio.BaseTransport) -> str:
     """The peer's IP address as text, an IPv4 one as such on a socket of both kinds; empty once it isn't known."""
     peer = transport.get_extra_info("peername")
     try:
-        address = ipaddress.ip_address(peer[0].partition("%")[0])
+        return spelled(peer[0])
     except (TypeError, IndexError, ValueError, AttributeError):
         return ""  # it left while it came
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    return str(address)
+
+
+@lru_cache(maxsize=4096)
+def spelled(address: str) -> str:
+    """An IP address in the one spelling used. Raises ValueError where it is none."""
+    read = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(read, ipaddress.IPv6Address) and read.ipv4_mapped is not None:
+        read = read.ipv4_mapped
+    return str(read)
 
 
 def is_loopback(address: str) -> bool:

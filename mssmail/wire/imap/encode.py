@@ -3,6 +3,7 @@ literal, a sentence is one line of US-ASCII, an atom is checked. FETCH has its o
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import assert_never
 
 from mssmail.base.search import Flag
@@ -56,6 +57,7 @@ def mailbox(name: str) -> bytes:
     return b"INBOX" if name == "INBOX" else string(mutf7.encode(name))
 
 
+@lru_cache(maxsize=512)
 def text(sentence: str) -> bytes:
     """text = 1*TEXT-CHAR ; accents folded, anything else that isn't printable US-ASCII a `?`, never empty"""
     if not (sentence.isascii() and sentence.isprintable()):
@@ -74,6 +76,7 @@ def atom(name: str) -> bytes:
     return octets
 
 
+@lru_cache(maxsize=64)
 def _atoms(names: tuple[str, ...]) -> bytes:
     return b"".join(b" " + atom(name) for name in names)
 

@@ -4,8 +4,9 @@ An extension adds rows here (and FEATURES, for what adds no command); what is an
 from them. Handlers are the server's: it refuses to start while a row has none.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mssmail.wire.imap import commands
 from mssmail.wire.imap.commands import Command
@@ -139,7 +140,8 @@ ENABLABLE = frozenset({"CONDSTORE"})
 _BY_NAME = {row.name: row for row in ROWS}
 
 
-def capabilities(stage: Stage, mechanisms: Iterable[str], append_octets: int) -> tuple[str, ...]:
+@lru_cache(maxsize=32)
+def capabilities(stage: Stage, mechanisms: tuple[str, ...], append_octets: int) -> tuple[str, ...]:
     """Return what to announce at `stage`; `mechanisms` are those on offer to this client, announced over TLS alone.
 
     `append_octets`: the largest message that is taken (RFC 7889 §2).
