@@ -1,0 +1,240 @@
+"""Delivery status notifications: what became of a message, for people and for programs (RFC 3464, RFC 6522).
+
+Three parts: French and English sentences, the fields of RFC 3464 §2, and of the message itself its trace and threading
+fields alone (`KEPT`): neither its subject, which names patients, nor anything of its body ever stands in a report, so
+that RET=FULL gives no more than RET=HDRS (RFC 3461 §4.3 lets a report hold less). Where an address needs UTF-8 the
+forms of RFC 6533 are used.
+"""
+
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum, unique
+from typing import Final
+
+from mssmail.mime.dates import format_date
+from mssmail.mime.explain import explain
+from mssmail.mime.headers import header_fields
+
+KEPT: Final = ("from", "to", "cc", "date", "message-id", "in-reply-to", "references")
+"""Fields of the message that its report shows. Never the subject: `XDM/1.0/DDM+… NOM prénom` stands in it."""
+MAX_KEPT_OCTETS: Final = 16 * 1024
+MAX_DIAGNOSTIC: Final = 400
+"""Characters of another server's answer: it may say anything."""
+
+
+@unique
+class Action(Enum):
+    """What became of the message for one recipient (RFC 3464 §2.3.3)."""
+
+    FAILED = "failed"
+    DELAYED = "delayed"
+    DELIVERED = "delivered"
+    RELAYED = "relayed"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One recipient's part of a report."""
+
+    recipient: str
+    action: Action
+    status: str
+    """Enhanced status code, as `5.1.1` (RFC 3463)."""
+    original: str | None = None
+    """ORCPT as given, `rfc822;…`, decoded from xtext (RFC 3461 §4.2)."""
+    remote: str | None = None
+    """The server that answered, by name."""
+    diagnostic: str | None = None
+    """Its answer, code and text."""
+    attempted_at: datetime | None = None
+    retried_until: datetime | None = None
+    """For a delay: when it is given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A report to be written. All of its outcomes have one action."""
+
+    to: str
+    """The message's sender, who gets it."""
+    reporter: str
+    """This server's name."""
+    ident: str
+    """Message-ID of the report, without its angle brackets."""
+    written_at: datetime
+    arrived_at: datetime
+    """When this server took the message, in the zone that people read times in."""
+    outcomes: Sequence[Outcome]
+    envelope_id: str | None = None
+    """ENVID, decoded from xtext (RFC 3461 §4.4)."""
+    header: bytes = b""
+    """The message's header block, of which KEPT is shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Wording:
+    subject_fr: str
+    fr: str
+    en: str
+
+
+_WORDINGS: Final = {
+    Action.FAILED: _Wording(
+        "Message non remis",
+        "Votre message n'a pas pu être remis aux destinataires suivants.",
+        "Your message could not be delivered to the following recipients.",
+    ),
+    Action.DELAYED: _Wording(
+        "Message retardé",
+        "Votre message n'a pas encore pu être remis aux destinataires suivants. Le serveur continue d'essayer : "
+        "vous n'avez pas à le renvoyer.",
+        "Your message has not yet been delivered to the following recipients. The server goes on trying: "
+        "there is no need to send it again.",
+    ),
+    Action.DELIVERED: _Wording(
+        "Message remis",
+        "Votre message a été remis aux destinataires suivants. Cela ne dit pas qu'il a été lu.",
+        "Your message was delivered to the following recipients. That doesn't say that it was read.",
+    ),
+    Action.RELAYED: _Wording(
+        "Message transmis",
+        "Votre message a été transmis à l'opérateur des destinataires suivants, qui ne confirme pas la remise.",
+        "Your message was handed to the operator of the following recipients, which doesn't confirm delivery.",
+    ),
+}
+
+
+def render(report: Report) -> bytes:
+    """Spell a report as a whole message, lines ending in CRLF, 7-bit but for the forms of RFC 6533."""
+    action = report.outcomes[0].action
+    wide = not all(each.recipient.isascii() and (each.original or "").isascii() for each in report.outcomes)
+    wide = wide or not report.to.isascii()
+    shown = _kept(report.header)
+    boundary = f"=_{report.ident.split('@')[0]}"
+    parts = [
+        _part(boundary, "text/plain; charset=utf-8", _quoted(_words(report, action)), "quoted-printable"),
+        _part(boundary, f"message/{'global-' if wide else ''}delivery-status", _fields(report, wide=wide)),
+    ]
+    if shown:
+        kind = "text/rfc822-headers" if shown.isascii() else "message/global-headers"
+        parts.append(_part(boundary, kind, shown))
+    return _head(report, action, boundary, wide=wide) + b"".join(parts) + f"--{boundary}--\r\n".encode()
+
+
+def _head(report: Report, action: Action, boundary: str, *, wide: bool) -> bytes:
+    """Subject in both languages, auto-replied (RFC 3834 §3.1.7), threaded to the message it is about."""
+    english = {Action.FAILED: "undelivered", Action.DELAYED: "delayed"}.get(action, action.value)
+    subject = f"{_WORDINGS[action].subject_fr} / Mail {english}"
+    coded = subject if subject.isascii() else f"=?utf-8?q?{_encoded_word(subject)}?="
+    lines = [
+        f"From: Serveur de messagerie <postmaster@{report.reporter}>",
+        f"To: <{report.to}>",
+        f"Subject: {coded}",
+        f"Date: {format_date(report.written_at).decode()}",
+        f"Message-ID: <{report.ident}>",
+        *_threaded(report.header),
+        "Auto-Submitted: auto-replied",
+        "MIME-Version: 1.0",
+        f"Content-Type: multipart/report; report-type={'global-' if wide else ''}delivery-status;",
+        f'\tboundary="{boundary}"',
+    ]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n"
+
+
+def _threaded(header: bytes) -> list[str]:
+    """In-Reply-To and References, so that a mail program shows the report beside what was sent."""
+    ident = header_fields(header, [b"message-id"], exclude=False).partition(b":")[2].split()
+    if not ident or not ident[0].isascii() or len(ident[0]) > 900:
+        return []
+    name = ident[0].decode()
+    return [f"In-Reply-To: {name}", f"References: {name}"]
+
+
+def _encoded_word(text: str) -> str:
+    """RFC 2047 §4.2 Q encoding."""
+    return "".join(
+        chr(octet) if chr(octet).isalnum() and octet < 128 else "_" if octet == 32 else f"={octet:02X}"
+        for octet in text.encode()
+    )
+
+
+def _part(boundary: str, kind: str, body: bytes, encoding: str = "") -> bytes:
+    coded = encoding or ("7bit" if body.isascii() else "8bit")
+    head = f"--{boundary}\r\nContent-Type: {kind}\r\nContent-Transfer-Encoding: {coded}\r\n\r\n"
+    return head.encode() + body + (b"" if body.endswith(b"\r\n") else b"\r\n")
+
+
+def _quoted(text: str) -> bytes:
+    return binascii.b2a_qp(text.encode(), istext=True).replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+
+
+def _words(report: Report, action: Action) -> str:
+    """What a doctor reads: French, a line, English."""
+    wording = _WORDINGS[action]
+    sent = f"{report.arrived_at:%d/%m/%Y à %H:%M}", f"{report.arrived_at:%Y-%m-%d %H:%M}"
+    french = ["Bonjour,", "", wording.fr, f"Message du {sent[0]}.", ""]
+    english = ["Hello,", "", wording.en, f"Message of {sent[1]}.", ""]
+    for outcome in report.outcomes:
+        sentence = explain(outcome.status)
+        french.append(f"  {outcome.recipient}")
+        english.append(f"  {outcome.recipient}")
+        if action in (Action.FAILED, Action.DELAYED):
+            french.append(f"    {sentence.fr}")
+            english.append(f"    {sentence.en}")
+        if outcome.retried_until is not None:
+            french.append(f"    Derniers essais : le {outcome.retried_until:%d/%m/%Y à %H:%M}.")
+            english.append(f"    It is given up on {outcome.retried_until:%Y-%m-%d at %H:%M}.")
+    lines = [*french, "", "-" * 40, "", *english, ""]
+    return "\n".join(lines)
+
+
+def _fields(report: Report, *, wide: bool) -> bytes:
+    """RFC 3464 §2.2 and §2.3; addresses of RFC 6533 §4.1 where they need it."""
+    about = [f"Reporting-MTA: dns; {report.reporter}", f"Arrival-Date: {format_date(report.arrived_at).decode()}"]
+    if report.envelope_id is not None:
+        about.insert(0, f"Original-Envelope-Id: {_plain(report.envelope_id)}")
+    blocks = [about]
+    for outcome in report.outcomes:
+        kind = "rfc822" if outcome.recipient.isascii() else "utf-8"
+        lines = [f"Final-Recipient: {kind}; {outcome.recipient}", f"Action: {outcome.action.value}"]
+        lines.append(f"Status: {outcome.status}")
+        if outcome.original is not None:
+            lines.insert(0, f"Original-Recipient: {_original(outcome.original)}")
+        if outcome.remote is not None:
+            lines.append(f"Remote-MTA: dns; {_plain(outcome.remote)}")
+        if outcome.diagnostic is not None:
+            lines.append(f"Diagnostic-Code: smtp; {_plain(outcome.diagnostic)}")
+        if outcome.attempted_at is not None:
+            lines.append(f"Last-Attempt-Date: {format_date(outcome.attempted_at).decode()}")
+        if outcome.retried_until is not None and outcome.action is Action.DELAYED:
+            lines.append(f"Will-Retry-Until: {format_date(outcome.retried_until).decode()}")
+        blocks.append(lines)
+    text = "\r\n\r\n".join("\r\n".join(lines) for lines in blocks) + "\r\n"
+    return text.encode("utf-8" if wide else "ascii", "replace")
+
+
+def _original(orcpt: str) -> str:
+    kind, _, address = orcpt.partition(";")
+    return f"{_plain(kind)}; {_plain(address, wide=True)}"
+
+
+def _plain(text: str, *, wide: bool = False) -> str:
+    """One line of printable characters, bounded: what another server or program said may hold anything."""
+    kept = "".join(c if c.isprintable() and (wide or c.isascii()) else "?" for c in " ".join(text.split()))
+    return kept[:MAX_DIAGNOSTIC]
+
+
+def _kept(header: bytes) -> bytes:
+    """The fields of the message that may be shown, whole fields up to a bound, without a blank line at the end."""
+    found = header_fields(header, [name.encode() for name in KEPT], exclude=False).rstrip(b"\r\n")
+    if len(found) > MAX_KEPT_OCTETS:
+        found = header_fields(header, [b"from", b"date", b"message-id"], exclude=False).rstrip(b"\r\n")
+    if not found or len(found) > MAX_KEPT_OCTETS:
+        return b""
+    try:
+        found.decode()
+    except UnicodeDecodeError:
+        return b""
+    return found.replace(b"\r\n", b"\n").replace(b"\r", b" ").replace(b"\n", b"\r\n") + b"\r\n"
