@@ -5,6 +5,7 @@ from enum import Enum, unique
 
 from mssmail.base.address import Address
 from mssmail.base.ids import AccountId
+from mssmail.base.rights import FULL, Right
 
 
 @unique
@@ -66,6 +67,10 @@ class Principal:
     """Number of the authorization whose token was signed in with, so that its revocation ends the session."""
     until: float | None = None
     """When the session ends by itself, in epoch seconds; None for never."""
+    rights: Right = FULL
+    """What `person` may do in the box: everything in their own. In another's it is checked again at each act."""
+    delegated_until: int | None = None
+    """When the delegation ends that lets them in; None where it has no end, and in one's own box."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,8 @@ class Reason(Enum):
     CERTIFICATE = "certificate"
     """The certificate is revoked, out of date, of the wrong kind or names nobody here."""
     NOT_DELEGATED = "not-delegated"
+    NO_RIGHT = "no-right"
+    """The box is delegated to this person, but not for that."""
     MECHANISM = "mechanism"
     """This account may not use this mechanism."""
     TOKEN = "token"  # noqa: S105 - a reason
@@ -37,6 +39,8 @@ class Reason(Enum):
     """No such program is registered, or its secret is wrong."""
     SCOPE = "scope"
     """The access asked for isn't given, or isn't what the token is for."""
+    DELEGATION = "delegation"
+    """A delegation that can't be given: the kinds of the boxes, its rights or its term."""
     # sending
     NOT_YOUR_ADDRESS = "not-your-address"
     """MAIL FROM or header From isn't the signed-in identity's."""

@@ -21,7 +21,6 @@ app = typer.Typer(
     help="Boxes: make, show, suspend, close, password, code.",
 )
 
-_TO = Annotated[str, typer.Argument(metavar="PERSON", help="The address of a professional's own box.")]
 _YES = Annotated[bool, typer.Option("--yes", help="Don't ask.")]
 
 
@@ -235,22 +234,6 @@ def signout(ctx: typer.Context, address: ADDRESS) -> None:
     box = address_of(address)
     act(ctx, lambda desk: desk.people.end_grants(box))
     screen.line(f"{box}: a new code is asked for at the next sign-in")
-
-
-@app.command()
-def delegate(ctx: typer.Context, address: ADDRESS, to: _TO) -> None:
-    """Let a professional open somebody's or an organisation's box."""
-    box, person = address_of(address), address_of(to)
-    act(ctx, lambda desk: desk.people.delegate(box, person))
-    screen.line(f"{box}: open to {person}")
-
-
-@app.command()
-def undelegate(ctx: typer.Context, address: ADDRESS, to: _TO) -> None:
-    """Take a delegation back; the box's sessions end."""
-    box, person = address_of(address), address_of(to)
-    act(ctx, lambda desk: desk.people.undelegate(box, person))
-    screen.line(f"{box}: no longer open to {person}")
 
 
 @app.command()

@@ -18,6 +18,8 @@ WORDS: Final[dict[Reason, str]] = {
     Reason.LOCKED: "locked after too many failures; `mssmail ban clear` lifts that",
     Reason.CERTIFICATE: "the certificate is revoked, out of date, of the wrong kind, or names nobody here",
     Reason.NOT_DELEGATED: "isn't delegated to that box",
+    Reason.NO_RIGHT: "the delegation doesn't give that right",
+    Reason.DELEGATION: "not a delegation that can be given",
     Reason.MECHANISM: "this account may not sign in that way",
     Reason.TOKEN: "the token or code is unknown, expired or revoked",
     Reason.CLIENT: "no such program is registered",

@@ -15,11 +15,13 @@ from typing import Final
 from mssmail.base.address import Address
 from mssmail.base.principal import BoxKind
 from mssmail.base.refusal import Reason, Refusal
+from mssmail.base.rights import FULL, Delegation, Right
 from mssmail.base.secret import Secret
 from mssmail.demo.extract import write_extracts
 from mssmail.demo.file import write_whole
 from mssmail.demo.people import ACCOUNTS, REFUSED, STRUCK_OFF, WITHOUT_BOX, Account, Population, bulk_accounts, populate
 from mssmail.flow.consult import entries
+from mssmail.flow.delegations import Administrator, Delegations
 from mssmail.flow.house import House
 from mssmail.flow.people import AccountView, NewAccount, People, generate_password
 from mssmail.flow.refresh import Refresh
@@ -196,12 +198,18 @@ class Furnishing:
                 await self._people.suspend(_address(refused.address))
 
     async def _delegate(self) -> None:
+        delegations, now = Delegations(self._house, self._standing), int(self._house.clock.now())
+        longest = self._house.settings.delegation.max_term
+        until_at = None if longest is None else int(now + longest)
         for account in ACCOUNTS:
             if account.delegates:
                 box = await self._people.show(_address(account.address))
                 for delegate in account.delegates:
                     if delegate not in map(str, box.delegates):
-                        await self._people.delegate(box.address, _address(delegate))
+                        # who comes first answers for the box, and may name others
+                        rights = FULL if delegate == account.delegates[0] else FULL & ~Right.MANAGE
+                        given = Delegation(rights, now, until_at)
+                        await delegations.grant(Administrator(ADMINISTRATOR), box.address, _address(delegate), given)
 
 
 def _address(text: str) -> Address:

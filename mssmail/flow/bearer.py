@@ -32,7 +32,7 @@ from mssmail.identity.openid.providers import Providers
 from mssmail.identity.openid.token import MAX_TOKEN_OCTETS
 from mssmail.identity.openid.verdict import Rejected, Vouched
 from mssmail.identity.tokens import Tokens, is_own
-from mssmail.store import accounts
+from mssmail.store import accounts, delegations
 from mssmail.store.accounts import AccountRow
 from mssmail.store.interface import Transaction
 from mssmail.store.tokens import TokenKind
@@ -117,7 +117,7 @@ class TokenLogin(Login):
         if isinstance(found, Subject):
             raise await self._keep_out(door, Mechanism.TOKEN, None, found)
         if isinstance(found, _Found):
-            refused = self._access(found.asked)
+            refused = self._access(door, found.asked)
             if refused is None:
                 return await self._enter(door, found)
             found = _Bad(refused, True, found.asked.person, found.details)
@@ -149,10 +149,10 @@ class TokenLogin(Login):
         digest = None if wanted is None else self._standing.credentials.address_digest(wanted)
         box = row if not authzid else None if digest is None else accounts.by_address(tx, digest)
         if box is not None and box.account_id == row.account_id:
-            asked = Asked(row, row, same_box=True, delegated=False)
+            asked = Asked(row, row, same_box=True)
         else:
-            delegated = box is not None and accounts.is_delegate(tx, box.account_id, row.account_id)
-            asked = Asked(row, box, same_box=False, delegated=delegated)
+            given = None if box is None else delegations.find(tx, box.account_id, row.account_id)
+            asked = Asked(row, box, same_box=False, delegation=given)
         return _Found(asked, details, judged.expires_at, judged.authorization)
 
     def _why_not(self, tx: Transaction, token: Secret) -> _Bad:

@@ -8,20 +8,22 @@ from typing import Final
 
 from mssmail.audit.events import Event, Kind, Value
 from mssmail.base.address import Address
+from mssmail.base.ids import AccountId
 from mssmail.base.principal import BoxKind, Principal, Recipient
 from mssmail.base.refusal import Refusal
+from mssmail.base.rights import NONE
 from mssmail.directory.model import SnapshotInfo
 from mssmail.flow.house import House
 from mssmail.flow.lookups import Lookups
 from mssmail.flow.standing import Standing
 from mssmail.identity.credentials import Dossier
 from mssmail.metrics.registry import counter
-from mssmail.policy.facts import RecipientFacts
+from mssmail.policy.facts import RecipientFacts, SenderFacts
 from mssmail.policy.facts import Standing as AccountStanding
 from mssmail.policy.receive import receive
 from mssmail.policy.send import send
 from mssmail.policy.verdict import Deny
-from mssmail.store import accounts
+from mssmail.store import accounts, delegations
 from mssmail.store.accounts import AccountRow, State
 from mssmail.store.interface import Transaction
 
@@ -148,12 +150,13 @@ class Gate:
 
             await self._house.write.run(write)
 
-    async def sender(self, principal: Principal, address: Address) -> None:
-        """Let somebody write in the name of an address (header From).
+    async def sender(self, principal: Principal, address: Address) -> AccountId:
+        """Let somebody write in the name of an address (header From); the box that it is.
 
-        Raises Refusal(NOT_YOUR_ADDRESS), which the caller traces with its message.
+        Raises Refusal(NOT_YOUR_ADDRESS, NO_RIGHT, UNAVAILABLE), which the caller traces with its message.
         """
-        await self.may_write_from(principal, (address,))
+        (box,) = await self.may_write_from(principal, (address,))
+        return box
 
     async def envelope_sender(self, principal: Principal, address: Address) -> None:
         """The same for MAIL FROM, where there is no message yet: traced here."""
@@ -164,36 +167,43 @@ class Gate:
             await self._house.write.run(lambda tx: tx.trail(event))
             raise
 
-    async def may_write_from(self, principal: Principal, addresses: Sequence[Address]) -> None:
-        """Let somebody write in the name of all these addresses: one's own boxes, and those delegated to one.
+    async def may_write_from(self, principal: Principal, addresses: Sequence[Address]) -> list[AccountId]:
+        """Let somebody write in the name of all these addresses: one's own boxes, and those delegated for that.
 
-        Raises Refusal(NOT_YOUR_ADDRESS) for the first that is neither.
+        Their boxes, in their order. Raises Refusal(NOT_YOUR_ADDRESS, NO_RIGHT, UNAVAILABLE) for the first that isn't.
         """
-        own = principal.address.key
+        # in one's own box its address needs no look; a delegation may have ended meanwhile
+        own = principal.address.key if principal.account == principal.person else None
         others = {a.key: self._standing.credentials.address_digest(a) for a in addresses if a.key != own}
-        owned = {own}
+        boxes: dict[str, AccountId] = {} if own is None else {own: principal.account}
         if others:
-            owned |= await self._house.read.run(lambda tx: self._owned(tx, principal, others))
-        for address in addresses:
-            verdict = send(address, owned)
-            if isinstance(verdict, Deny):
-                raise verdict.refusal()
+            found = await self._house.read.run(lambda tx: self._senders(tx, principal, others))
+            for key, (box, facts) in found.items():
+                verdict = send(facts)
+                if isinstance(verdict, Deny):
+                    raise verdict.refusal()
+                boxes[key] = box
+        return [boxes[address.key] for address in addresses]
 
-    def _owned(self, tx: Transaction, principal: Principal, digests: dict[str, bytes]) -> set[str]:
-        """Which of these addresses are open boxes of the person that signed in, or delegated to them."""
+    def _senders(
+        self, tx: Transaction, principal: Principal, digests: dict[str, bytes]
+    ) -> dict[str, tuple[AccountId, SenderFacts]]:
+        """By address, the box, and what the person that signed in is to it. Raises Refusal(UNAVAILABLE)."""
         credentials = self._standing.credentials
         person = accounts.by_id(tx, principal.person)
         subject = credentials.dossier(person.account_id, person.sealed).subject
-        owned = set()
+        found: dict[str, tuple[AccountId, SenderFacts]] = {}
         for key, digest in digests.items():
             row = accounts.by_address(tx, digest)
             if row is None or row.state is not State.OPEN:
+                found[key] = AccountId(0), SenderFacts(own=False)
                 continue
-            if credentials.dossier(row.account_id, row.sealed).subject == subject or accounts.is_delegate(
-                tx, row.account_id, principal.person
-            ):
-                owned.add(key)
-        return owned
+            dossier = credentials.dossier(row.account_id, row.sealed)
+            own = dossier.subject == subject
+            delegated = NONE if own else delegations.rights(tx, row.account_id, principal.person)
+            listed = not delegated or not self._standing.struck_off(dossier)
+            found[key] = row.account_id, SenderFacts(own, delegated, listed)
+        return found
 
 
 def _event(kind: Kind, principal: Principal, address: Address, refusal: Refusal) -> Event:

@@ -18,6 +18,7 @@ from mssmail.base.address import Address
 from mssmail.base.ids import AccountId
 from mssmail.base.principal import BoxKind, Door, Mechanism, Principal
 from mssmail.base.refusal import Reason, Refusal
+from mssmail.base.rights import FULL, NONE, Delegation, Right
 from mssmail.base.saslprep import saslprep
 from mssmail.base.secret import Secret
 from mssmail.flow.house import House
@@ -32,7 +33,7 @@ from mssmail.policy.access import access
 from mssmail.policy.facts import AccessFacts
 from mssmail.policy.facts import Standing as AccountStanding
 from mssmail.policy.verdict import Deny
-from mssmail.store import accounts
+from mssmail.store import accounts, delegations
 from mssmail.store.accounts import AccountRow, State
 from mssmail.store.interface import Transaction
 
@@ -49,6 +50,8 @@ EXPIRE_EVERY_S: Final = 600.0
 _MAX_TRACED: Final = 10_000
 _KNOWN: Final = 5_000
 """Sign-ins of each kind that are known again, some 1 KB each; past that the memory starts anew."""
+NEEDED: Final = {"imap": Right.READ, "smtp": Right.SEND}
+"""What a delegate must be allowed in the box that they sign in to, by protocol."""
 
 _sign_ins = counter("mssmail_sign_ins_total", "Sign-ins by outcome.", labels=("protocol", "mechanism", "outcome"))
 _counted = cache(_sign_ins.labels)
@@ -64,7 +67,8 @@ class Asked:
     box: AccountRow | None
     """None where no such box is known to them."""
     same_box: bool
-    delegated: bool
+    delegation: Delegation | None = None
+    """Of a box that isn't theirs, in force or not."""
 
 
 class Login:
@@ -114,7 +118,7 @@ class Login:
             raise await self._refuse(door, Mechanism.EXTERNAL, None, refusal) from None
         key = (holder.subject, authzid)
         known = self._by_subject.get(key)
-        if known is not None and self._access(known) is None:
+        if known is not None and self._access(door, known) is None:
             principal = await self._enter_by(door, holder, known, authzid)
             if principal is not None:
                 return principal
@@ -124,7 +128,7 @@ class Login:
         if asked is None:
             nobody = Refusal(Reason.CERTIFICATE, "names nobody here")
             raise await self._refuse(door, Mechanism.EXTERNAL, None, nobody)
-        refused = self._access(asked)
+        refused = self._access(door, asked)
         if refused is not None:
             raise await self._refuse(door, Mechanism.EXTERNAL, asked.person, refused)
         principal = await self._enter_by(door, holder, asked, authzid)
@@ -157,17 +161,18 @@ class Login:
         if not own:
             return None
         if not authzid:
-            return Asked(own[0], own[0], same_box=True, delegated=False)
+            return Asked(own[0], own[0], same_box=True)
         box = None if wanted is None else accounts.by_address(tx, self._standing.credentials.address_digest(wanted))
         if box is None:
-            return Asked(own[0], None, same_box=False, delegated=False)
+            return Asked(own[0], None, same_box=False)
         for row in own:
             if row.account_id == box.account_id:
-                return Asked(row, row, same_box=True, delegated=False)
+                return Asked(row, row, same_box=True)
         for row in own:
-            if row.state is State.OPEN and accounts.is_delegate(tx, box.account_id, row.account_id):
-                return Asked(row, box, same_box=False, delegated=True)
-        return Asked(own[0], box, same_box=False, delegated=False)
+            given = delegations.find(tx, box.account_id, row.account_id)
+            if row.state is State.OPEN and given is not None and given.at(tx.now):
+                return Asked(row, box, same_box=False, delegation=given)
+        return Asked(own[0], box, same_box=False)
 
     # --- passwords ---
 
@@ -184,7 +189,7 @@ class Login:
         seen, asked = await self._house.read.run(lambda tx: self._look(tx, attempt, authzid))
         if seen.locked is not None:
             raise await self._keep_out(door, Mechanism.PASSWORD, seen.row, seen.locked)
-        refused = None if asked is None else self._access(asked)
+        refused = None if asked is None else self._access(door, asked)
         proved = self._door.recall(attempt, seen) or await self._prove(attempt, seen)
         sweep = self._sweep_due()
 
@@ -217,7 +222,12 @@ class Login:
         """What was accepted before in the same grant, in one transaction and no other; None: look at it anew."""
         key = (attempt.digest, attempt.grant_client, authzid)
         seen, asked = self._by_login.get(key, (None, None))
-        if seen is None or asked is None or self._door.recall(attempt, seen) is None or self._access(asked) is not None:
+        if (
+            seen is None
+            or asked is None
+            or self._door.recall(attempt, seen) is None
+            or self._access(door, asked) is not None
+        ):
             return None
         principal = self._principal(door, Mechanism.PASSWORD, asked)
         details: dict[str, Value] = {"proof": Proof.REMEMBERED.value}
@@ -237,10 +247,10 @@ class Login:
             return seen, None
         row, wanted = seen.row, address_of(authzid)
         if not authzid or (wanted is not None and wanted.key == attempt.key):
-            return seen, Asked(row, row, same_box=True, delegated=False)
+            return seen, Asked(row, row, same_box=True)
         box = None if wanted is None else accounts.by_address(tx, self._standing.credentials.address_digest(wanted))
-        delegated = box is not None and accounts.is_delegate(tx, box.account_id, row.account_id)
-        return seen, Asked(row, box, same_box=False, delegated=delegated)
+        given = None if box is None else delegations.find(tx, box.account_id, row.account_id)
+        return seen, Asked(row, box, same_box=False, delegation=given)
 
     def _sweep_due(self) -> bool:
         now = self._house.clock.monotonic()
@@ -291,16 +301,17 @@ class Login:
 
     # --- what both share ---
 
-    def _access(self, asked: Asked) -> Refusal | None:
+    def _access(self, door: Door, asked: Asked) -> Refusal | None:
         """Raises Refusal(UNAVAILABLE) where the directory can't be asked."""
         box, listed = asked.box, self._listed(asked.person)
         facts = AccessFacts(
             AccountStanding(asked.person.state.value),
             holder_listed=listed,
             same_box=asked.same_box,
-            delegated=asked.delegated,
+            delegated=NONE if asked.delegation is None else asked.delegation.at(self._house.clock.now()),
             box_standing=None if box is None else AccountStanding(box.state.value),
             box_holder_listed=listed if box is asked.person else box is not None and self._listed(box),
+            needed=NEEDED.get(door.protocol, FULL),
         )
         verdict = access(facts)
         return verdict.refusal() if isinstance(verdict, Deny) else None
@@ -322,6 +333,8 @@ class Login:
             epoch=asked.person.epoch + asked.box.epoch,
             client=door.client,
             protocol=door.protocol,
+            rights=FULL if asked.delegation is None else asked.delegation.rights,
+            delegated_until=None if asked.delegation is None else asked.delegation.until_at,
         )
 
     def _signed_in(self, tx: Transaction, principal: Principal, more: dict[str, Value]) -> None:
@@ -335,6 +348,8 @@ class Login:
         numbers = (principal.person,) if same else (principal.person, principal.account)
         found = [accounts.presence(tx, number) for number in numbers]
         if sum(epoch for epoch, _ in found) * (2 if same else 1) != principal.epoch:
+            return False
+        if not same and not _still_delegated(tx, principal):
             return False
         for number, (_, signed_in_at) in zip(numbers, found, strict=True):
             if now - signed_in_at >= SIGNED_IN_EVERY_S:
@@ -388,6 +403,12 @@ class Login:
     def _count(self, door: Door, mechanism: Mechanism, reason: Reason | None) -> None:
         outcome = "ok" if reason is None else reason.value
         _counted(protocol=door.protocol, mechanism=mechanism.value, outcome=outcome).inc()
+
+
+def _still_delegated(tx: Transaction, principal: Principal) -> bool:
+    """Whether the delegation is what the sign-in found."""
+    given = delegations.find(tx, principal.account, principal.person)
+    return given is not None and (given.at(tx.now), given.until_at) == (principal.rights, principal.delegated_until)
 
 
 def address_of(authzid: str) -> Address | None:

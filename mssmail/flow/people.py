@@ -1,4 +1,4 @@
-"""Administration of accounts: showing, suspending, closing, passwords and codes, delegations, quotas.
+"""Administration of accounts: showing, suspending, closing, passwords and codes, quotas.
 
 Each act is in the trail with who did it, and tells the workers in its own transaction, so that sessions whose right has
 ended are over within a second. An administrator never sees a password, a message or a folder's name.
@@ -22,7 +22,7 @@ from mssmail.flow.standing import Standing
 from mssmail.identity import otp, passwords
 from mssmail.identity.credentials import Dossier, Secrets
 from mssmail.identity.passwords import Passwords
-from mssmail.store import accounts, grants, replays
+from mssmail.store import accounts, delegations, grants, replays
 from mssmail.store.accounts import AccountRow, State
 from mssmail.store.interface import Transaction
 
@@ -58,11 +58,11 @@ class AccountView:
     term_s: int | None
     """Its own retention term in seconds, None for the default."""
     touched: bool
-    """Whether state, password, code or delegations were changed since it was made."""
+    """Whether state, password or code were changed since it was made."""
     delegates: tuple[Address, ...] = ()
-    """Who may open it beside its holder; only `show` looks."""
+    """Who may act in it beside its holder, now or later; only `show` looks."""
     delegated: tuple[Address, ...] = ()
-    """What its holder may open beside it; only `show` looks."""
+    """In which others its holder may; only `show` looks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +117,9 @@ class People:
 
         def read(tx: Transaction) -> AccountView:
             row = self._find(tx, address)
-            delegates = [accounts.by_id(tx, a) for a in accounts.delegates(tx, row.account_id)]
-            delegated = [accounts.by_id(tx, a) for a in accounts.delegated_to(tx, row.account_id)]
+            given, held = delegations.of_box(tx, row.account_id), delegations.of_person(tx, row.account_id)
+            delegates = [accounts.by_id(tx, each.delegate_id) for each in given if not each.delegation.ended(tx.now)]
+            delegated = [accounts.by_id(tx, each.account_id) for each in held if not each.delegation.ended(tx.now)]
             return replace(
                 self._view(row),
                 delegates=tuple(self._dossier(other).address for other in delegates),
@@ -244,36 +245,7 @@ class People:
         """Ask for a new code everywhere at the next sign-in; open sessions stay."""
         await self._act(address, Kind.GRANTS_ENDED, lambda tx, row: {"grants": grants.end_all(tx, row.account_id)})
 
-    # --- delegation, quota ---
-
-    async def delegate(self, box: Address, to: Address) -> None:
-        """Let a professional open somebody's or a structure's box. Raises Refusal(MECHANISM) for other kinds."""
-
-        def act(tx: Transaction, row: AccountRow) -> dict[str, Value]:
-            other = self._find(tx, to)
-            if row.kind not in (BoxKind.PER.value, BoxKind.ORG.value) or other.kind != BoxKind.PER.value:
-                raise Refusal(Reason.MECHANISM, f"{row.kind} can't be delegated to {other.kind}")
-            if row.account_id == other.account_id:
-                raise Refusal(Reason.MECHANISM, "one's own box")
-            accounts.delegate(tx, row.account_id, other.account_id, int(tx.now))
-            return {"delegate": other.account_id}
-
-        await self._act(box, Kind.DELEGATED, act)
-
-    async def undelegate(self, box: Address, to: Address) -> None:
-        """Take a delegation back. The box's sessions end, its holder's too, which open again.
-
-        Raises Refusal(NOT_DELEGATED) where there was none.
-        """
-
-        def act(tx: Transaction, row: AccountRow) -> dict[str, Value]:
-            other = self._find(tx, to, closed=True)
-            if not accounts.undelegate(tx, row.account_id, other.account_id):
-                raise Refusal(Reason.NOT_DELEGATED, "there was no such delegation")
-            accounts.set_state(tx, row.account_id, row.state)  # raises the epoch
-            return {"delegate": other.account_id}
-
-        await self._act(box, Kind.UNDELEGATED, act)
+    # --- quota ---
 
     async def set_quota(self, address: Address, octets: int) -> None:
         """What is there already stays, and counts."""

@@ -1,9 +1,9 @@
 """Open sessions: who is in, and whose right to be in has ended.
 
 A suspension, a closed account, a new password (the account's epoch rises), a strike-off (a new directory), a revoked
-certificate and a revoked authorization end a session. Notices in the database tell which accounts to look at, within a
-second; everything is looked at when the directory or a revocation list changed, and once in a while in case a notice
-was lost.
+certificate, a revoked authorization, and a delegation's end or its loss of a right end a session. Notices in the
+database tell which accounts to look at, within a second; everything is looked at when the directory or a revocation
+list changed, and once in a while in case a notice was lost.
 """
 
 from collections.abc import Callable
@@ -15,10 +15,12 @@ from mssmail.audit.events import Event, Kind
 from mssmail.base.ids import AccountId
 from mssmail.base.principal import Principal
 from mssmail.base.refusal import Reason
+from mssmail.base.rights import NONE, Delegation
 from mssmail.flow.house import House
 from mssmail.flow.standing import Found, Standing
 from mssmail.metrics.registry import counter
-from mssmail.store import accounts, replays, tokens
+from mssmail.policy.access import keeps
+from mssmail.store import accounts, delegations, replays, tokens
 from mssmail.store.interface import Transaction
 
 End = Callable[[Reason], None]
@@ -37,6 +39,10 @@ class Session:
     principal: Principal
     end: End
     _sessions: "Sessions" = field(repr=False)
+    until_at: int | None = None
+    """When the delegation ends that it stands on, as far as is known; None where it has no end."""
+    counts: bool = True
+    """Whether it is a connection of its own, and not another's box opened beside one's own."""
 
     def leave(self) -> None:
         self._sessions.forget(self)
@@ -49,20 +55,27 @@ class Sessions:
         self._house = house
         self._standing = standing
         self._by_account: dict[int, set[Session]] = {}
+        self._delegated: set[Session] = set()
         self._notice = 0
         self._all_at = 0.0
 
-    def enter(self, principal: Principal, end: End) -> Session:
-        """Register a connection; `end` is called, once, when its right to be open has ended."""
-        session = Session(principal, end, self)
+    def enter(self, principal: Principal, end: End, *, counts: bool = True) -> Session:
+        """Register a connection; `end` is called, once, when its right to be open has ended.
+
+        `counts=False`: for another's box that a connection has opened beside its own.
+        """
+        session = Session(principal, end, self, principal.delegated_until, counts)
+        if principal.person != principal.account:
+            self._delegated.add(session)
         for account in {principal.account, principal.person}:
             self._by_account.setdefault(account, set()).add(session)
         return session
 
     def count_of(self, account: AccountId) -> int:
-        return len(self._by_account.get(account, ()))
+        return sum(session.counts for session in self._by_account.get(account, ()))
 
     def forget(self, session: Session) -> None:
+        self._delegated.discard(session)
         for account in {session.principal.account, session.principal.person}:
             sessions = self._by_account.get(account)
             if sessions is not None:
@@ -100,7 +113,10 @@ class Sessions:
         if whole or 0 in touched:
             self._all_at = now
             await self._judge(set(self._by_account))
-        elif touched:
+            return
+        wall = self._house.clock.now()
+        touched |= {s.principal.account for s in self._delegated if s.until_at is not None and s.until_at <= wall}
+        if touched:
             await self._judge(touched & set(self._by_account))
 
     async def _judge(self, touched: set[int]) -> None:
@@ -117,10 +133,26 @@ class Sessions:
             return found, frozenset(n for n in granted if n is not None and tokens.alive(tx, n))
 
         found, alive = await self._house.read.run(read)
+        lost = await self._lost(sessions & self._delegated)
         for session in sessions:
             reason = self._standing.reason_to_end(session.principal, found, alive)
+            if reason is None and session in lost:
+                reason = Reason.NOT_DELEGATED
             if reason is not None:
                 await self._end(session, reason)
+
+    async def _lost(self, delegated: set[Session]) -> set[Session]:
+        """Those whose delegation has ended, or has lost a right that they opened with."""
+        if not delegated:
+            return set()
+
+        def read(tx: Transaction) -> dict[Session, Delegation | None]:
+            return {s: delegations.find(tx, s.principal.account, s.principal.person) for s in delegated}
+
+        given, now = await self._house.read.run(read), self._house.clock.now()
+        for session, delegation in given.items():
+            session.until_at = None if delegation is None else delegation.until_at
+        return {s for s, d in given.items() if not keeps(s.principal.rights, NONE if d is None else d.at(now))}
 
     async def _end(self, session: Session, reason: Reason) -> None:
         self.forget(session)

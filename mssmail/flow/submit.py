@@ -72,6 +72,8 @@ class Submission:
         self._digest = hashes.Hash(hashes.SHA256())
         self._size = 0
         self._refusal: Refusal | None = None
+        self._borrowed: dict[Address, int] = {}
+        """Addresses of header From, with their boxes, that aren't the one signed in to."""
         self.replay_digest = b""
         """By what a repeat is known, once `finish` returned: for `Acknowledgements`."""
 
@@ -169,7 +171,9 @@ class Submission:
         for address in found:
             if address is None:
                 raise Refusal(Reason.BAD_HEADERS, "From holds no address that can be read")
-            await self._gate.sender(self._principal, address)
+            box = await self._gate.sender(self._principal, address)
+            if box != self._principal.account:
+                self._borrowed[address] = int(box)
 
     async def finish(self) -> str:
         """Deliver; the queue id. Durable on return. Raises Refusal, traced."""
@@ -182,6 +186,8 @@ class Submission:
                 await self._write_body(await self._edited(header))
             if self._refusal is not None:
                 raise self._refusal
+            if self._borrowed:  # a right may have ended while the message came
+                await self._gate.may_write_from(self._principal, list(self._borrowed))
             kept = await self._keeper.finish()
             repeated = await deliver(self._house, kept, self._recipients, self._event(), self._replay())
         except Refusal as refusal:
@@ -203,6 +209,8 @@ class Submission:
             "person": self._principal.person,
             "client": self._principal.client,
         }
+        if self._borrowed:
+            details["from"] = list(self._borrowed.values())
         return Event(Kind.SUBMITTED, self._principal.account, str(self._sender), details=details)
 
     def _replay(self) -> Replay:
@@ -216,6 +224,7 @@ class Submission:
         """A refusal that can't be traced because the disk is full is still told to the sender."""
         _submitted.labels(outcome=refusal.reason.value).inc()
         details: dict[str, Value] = {"detail": refusal.detail, "octets": self._size, "client": self._principal.client}
+        details["person"] = self._principal.person
         event = Event(
             Kind.SUBMISSION_REFUSED, self._principal.account, str(self._sender), refusal.reason.value, details
         )

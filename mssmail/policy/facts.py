@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from enum import Enum, unique
 
+from mssmail.base.principal import BoxKind
+from mssmail.base.rights import NONE, Delegation, Right
+
 
 @unique
 class Standing(Enum):
@@ -43,8 +46,43 @@ class AccessFacts:
     holder_listed: bool
     same_box: bool
     """Whether the box asked for is the one that signs in, or opened by the same certificate."""
-    delegated: bool = False
-    """Whether the box asked for is delegated to the one that signs in."""
+    delegated: Right = NONE
+    """What the one that signs in may do in the box asked for, by delegation, now."""
     box_standing: Standing | None = None
     """Of the box asked for; None where there is none of that name."""
     box_holder_listed: bool = False
+    needed: Right = Right.READ
+    """What a delegate must be allowed for this door to open."""
+
+
+@dataclass(frozen=True, slots=True)
+class SenderFacts:
+    """What is known of an address in whose name somebody wants to write."""
+
+    own: bool
+    """Whether it is one's own box, open."""
+    delegated: Right = NONE
+    """What one may do in the box of that address, by delegation, now; nothing where that box isn't open."""
+    holder_listed: bool = True
+    """Whether the newest extract has that box's holder."""
+
+
+@dataclass(frozen=True, slots=True)
+class DelegationFacts:
+    """What is known of a delegation that somebody wants to give, change or take back."""
+
+    giver: Right
+    """What the giver may do in the box now."""
+    owner: bool
+    """Whether the giver is the box's owner, or an administrator."""
+    giver_until_at: int | None
+    """When the giver's own right ends; None where it has no end."""
+    box: BoxKind
+    delegate: BoxKind
+    same_box: bool
+    held: Right
+    """What the delegate has, in force or to come."""
+    wanted: Delegation
+    now: float
+    max_term_s: float | None
+    """The longest term that may be given; None where there is no limit."""

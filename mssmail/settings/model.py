@@ -171,6 +171,15 @@ class OpenId:
 
 
 @dataclass(frozen=True, slots=True)
+class Delegation:
+    max_term: Seconds | None = _setting(
+        kind.or_word("unlimited", kind.duration(60)),
+        None,
+        "Longest time that a box may be delegated for; unlimited: also until it is withdrawn.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Smtp:
     max_message_size: Octets = _setting(
         kind.size(64 * KIB, 2 * GIB),
@@ -340,6 +349,7 @@ class Settings:
     auth: Auth = field(default_factory=Auth)
     oauth: OAuth = field(default_factory=OAuth)
     openid: OpenId = field(default_factory=OpenId)
+    delegation: Delegation = field(default_factory=Delegation)
     smtp: Smtp = field(default_factory=Smtp)
     imap: Imap = field(default_factory=Imap)
     retention: Retention = field(default_factory=Retention)

@@ -20,6 +20,7 @@ LIVE: Final = frozenset(
         "argon2_memory argon2_time argon2_parallelism",
         "oauth": "access_lifetime refresh_lifetime authorization_lifetime",
         "openid": "providers end_with_token",
+        "delegation": "max_term",
         "smtp": "timeout max_connections_per_address max_messages_per_hour",
         "imap": "idle_timeout login_timeout max_connections_per_account max_connections_per_address",
         "retention": "default period interval maximum",

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import Enum, unique
 from typing import Any
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.sql.elements import ClauseElement
@@ -12,7 +12,7 @@ from sqlalchemy.sql.elements import ClauseElement
 from mssmail.base.ids import AccountId
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.store.interface import Statement, Transaction, put
-from mssmail.store.schema import accounts, counters, delegations
+from mssmail.store.schema import accounts, counters
 
 
 @unique
@@ -136,19 +136,6 @@ _STANDING = Statement(
 _QUOTA = Statement(
     update(accounts).where(accounts.c.account_id == bindparam("account")).values(quota_octets=bindparam("octets"))
 )
-_DELEGATE = put(delegations, ignore_existing=True)
-_UNDELEGATE = Statement(
-    delete(delegations).where(
-        delegations.c.account_id == bindparam("account"), delegations.c.delegate_id == bindparam("delegate")
-    )
-)
-_IS_DELEGATE = Statement(
-    select(delegations.c.created_at).where(
-        delegations.c.account_id == bindparam("account"), delegations.c.delegate_id == bindparam("delegate")
-    )
-)
-_DELEGATED_TO = Statement(select(delegations.c.account_id).where(delegations.c.delegate_id == bindparam("delegate")))
-_DELEGATES = Statement(select(delegations.c.delegate_id).where(delegations.c.account_id == bindparam("account")))
 
 
 def next_number(tx: Transaction, name: str, count: int = 1) -> int:
@@ -276,24 +263,3 @@ def standing(tx: Transaction, account: AccountId) -> tuple[int, State, bytes, st
     """What decides whether a session may stay: epoch, state, sealed dossier, kind."""
     row = tx.run(_STANDING, account=account).fetchone()
     return None if row is None else (int(row[0]), State(row[1]), row[2], row[3])
-
-
-def delegate(tx: Transaction, account: AccountId, to: AccountId, at: int) -> None:
-    tx.run(_DELEGATE, account_id=account, delegate_id=to, created_at=at)
-
-
-def undelegate(tx: Transaction, account: AccountId, to: AccountId) -> bool:
-    return tx.run(_UNDELEGATE, account=account, delegate=to).rowcount == 1
-
-
-def is_delegate(tx: Transaction, account: AccountId, person: AccountId) -> bool:
-    return tx.run(_IS_DELEGATE, account=account, delegate=person).fetchone() is not None
-
-
-def delegated_to(tx: Transaction, person: AccountId) -> list[AccountId]:
-    """The boxes that `person` may open beside their own."""
-    return [row[0] for row in tx.run(_DELEGATED_TO, delegate=person).fetchall()]
-
-
-def delegates(tx: Transaction, account: AccountId) -> list[AccountId]:
-    return [row[0] for row in tx.run(_DELEGATES, account=account).fetchall()]

@@ -72,7 +72,12 @@ delegations = _rowless(
     "delegations",
     _id("account_id"),
     _id("delegate_id"),
+    _int("rights"),  # bits of base.rights.Right
+    _int("from_at"),
+    _maybe("until_at"),  # NULL: until withdrawn
+    _int("giver_id"),  # the account that gave it; 0: an administrator
     _int("created_at"),
+    Index("delegations_delegate", "delegate_id"),
 )
 
 folders = _table(

@@ -62,7 +62,11 @@ def test_account_created_for_an_application(house: House) -> None:
         (["account", "show", "not an address"], "", 2, "not a mail address"),
         (["account", "close", CLAIRE], "", 2, "--yes"),
         (["account", "quota", CLAIRE, "much"], "", 2, "size"),
-        (["account", "undelegate", CLAIRE, CLAIRE], "", 1, "delegat"),
+        (["delegation", "withdraw", CLAIRE, CLAIRE], "", 1, "delegat"),
+        (["delegation", "grant", CLAIRE, CLAIRE], "", 1, "one's own box"),
+        (["delegation", "grant", CLAIRE, CLAIRE, "--rights", "read,peek"], "", 2, "peek"),
+        (["delegation", "grant", CLAIRE, CLAIRE, "--until", "soon"], "", 2, "soon"),
+        (["delegation", "grant", CLAIRE, CLAIRE, "--until", "2099-01-01", "--for", "1d"], "", 2, "give one"),
         (["account", "list", "--state", "odd"], "", 2, "odd"),
         (["retention", "set", CLAIRE, "ages"], "", 2, "duration"),
         (["retention", "set", CLAIRE, "36500d"], "", 1, "term"),
@@ -123,10 +127,17 @@ def test_delegation_and_quota(house: House) -> None:
     """A box is opened to another professional and closed again; a quota is set."""
     create = ["account", "create", PAUL_ADDRESS, "--holder", PAUL.national_id, "--no-password"]
     assert house(*create).status == 0
-    assert house("account", "delegate", CLAIRE, PAUL_ADDRESS).status == 0
+    assert house("delegation", "grant", CLAIRE, PAUL_ADDRESS).status == 0
     assert shown(house)["delegates"] == [PAUL_ADDRESS]
+    (listed,) = json.loads(house("delegation", "list", CLAIRE, "--json").out)
+    assert (listed["box"], listed["person"], listed["rights"]) == (CLAIRE, PAUL_ADDRESS, ["read", "write", "send"])
+    assert (listed["until_at"], listed["given_by"], listed["state"]) == (None, None, "in force")
+    assert house("delegation", "grant", CLAIRE, PAUL_ADDRESS, "--rights", "read, manage", "--for", "30d").status == 0
+    (listed,) = json.loads(house("delegation", "list", "--json").out)
+    assert (listed["rights"], listed["until_at"] - listed["from_at"]) == (["read", "manage"], 30 * 86_400)
+    assert "read, manage" in house("delegation", "list").out
     assert shown(house, PAUL_ADDRESS)["delegated"] == [CLAIRE]
-    assert house("account", "undelegate", CLAIRE, PAUL_ADDRESS).status == 0
+    assert house("delegation", "withdraw", CLAIRE, PAUL_ADDRESS).status == 0
     assert shown(house)["delegates"] == []
     assert house("account", "quota", CLAIRE, "512MiB").status == 0
     assert shown(house)["quota_octets"] == 512 << 20

@@ -122,7 +122,7 @@ async def test_sender(town: Town, claire: Principal) -> None:
     """One writes in the name of one's own boxes and of those delegated to one, suspended ones excepted."""
     new = NewAccount(address("claire.bis"), claire.kind, demo.CLAIRE.national_id)
     await town.people.create(new)
-    await town.people.delegate(address(ORG), address(CLAIRE))
+    await town.delegate(ORG, CLAIRE)
     for local in (CLAIRE, "Claire.Martin", "claire.bis", ORG):
         await town.gate.sender(claire, address(local))
     await town.people.suspend(address("claire.bis"))
@@ -136,7 +136,7 @@ async def test_sender(town: Town, claire: Principal) -> None:
 
 async def test_delegate_writes_as_either(town: Town, claire: Principal) -> None:
     """Who acts for a structure's box writes in its name and in their own."""
-    await town.people.delegate(address(ORG), address(CLAIRE))
+    await town.delegate(ORG, CLAIRE)
     acting = await town.enter(authzid=str(address(ORG)))
     await town.gate.may_write_from(acting, (address(ORG), address(CLAIRE)))
 

@@ -299,11 +299,11 @@ async def test_known_and_changed(
 async def test_known_delegate_dismissed(town: Town) -> None:
     """A delegation taken back closes the box to the one who was in it before."""
     code, box = town.code(), str(address(ORG))
-    await town.people.delegate(address(ORG), address(CLAIRE))
+    await town.delegate(ORG, CLAIRE)
     for _ in range(2):
         await town.enter(code=code, authzid=box)
         await town.login.by_certificate(claire(town), box)
-    await town.people.undelegate(address(ORG), address(CLAIRE))
+    await town.undelegate(ORG, CLAIRE)
     assert await refused(town, CLAIRE, PASSWORD, code, authzid=box) is Reason.NOT_DELEGATED
     with pytest.raises(Refusal) as caught:
         await town.login.by_certificate(claire(town), box)
@@ -489,14 +489,14 @@ async def test_not_delegated(town: Town, authzid: str) -> None:
 
 async def test_delegated(town: Town) -> None:
     """A delegate opens the box by certificate or password, until the delegation is taken back."""
-    await town.people.delegate(address(ORG), address(CLAIRE))
+    await town.delegate(ORG, CLAIRE)
     for attempt in (
         town.login.by_certificate(claire(town), str(address(ORG))),
         town.enter(authzid=str(address(ORG))),
     ):
         principal = await attempt
         assert (principal.address, principal.person != principal.account) == (address(ORG), True)
-    await town.people.undelegate(address(ORG), address(CLAIRE))
+    await town.undelegate(ORG, CLAIRE)
     assert await refused(town, authzid=str(address(ORG))) is Reason.NOT_DELEGATED
 
 

@@ -130,7 +130,7 @@ async def test_names_from_directory(town: Town) -> None:
 
 async def test_show(town: Town) -> None:
     """An administrator sees state, holder and delegations, and no secret."""
-    await town.people.delegate(address(ORG), address(CLAIRE))
+    await town.delegate(ORG, CLAIRE)
     view = await town.people.show(address(ORG))
     assert (view.kind, view.state, view.struck_off, view.holder) == (
         BoxKind.ORG,
@@ -156,8 +156,8 @@ async def test_acts_in_trail(town: Town) -> None:
     await people.set_password(claire, OTHER_PASSWORD)
     await people.new_code(claire)
     await people.end_grants(claire)
-    await people.delegate(address(ORG), claire)
-    await people.undelegate(address(ORG), claire)
+    await town.delegate(ORG, CLAIRE)
+    await town.undelegate(ORG, CLAIRE)
     await people.set_quota(claire, 5)
     await people.close(claire)
     told = [(kind, said["d"]) for kind, _, _, said in town.events()][-9:]
@@ -213,10 +213,10 @@ async def test_only_people_have_secrets(town: Town) -> None:
     """A structure's or application's box has no password and no code, and an application's isn't delegated."""
     assert await reason_of(town.people.set_password(address(ORG), OTHER_PASSWORD)) is Reason.MECHANISM
     assert await reason_of(town.people.new_code(address(APP))) is Reason.MECHANISM
-    assert await reason_of(town.people.delegate(address(APP), address(CLAIRE))) is Reason.MECHANISM
-    assert await reason_of(town.people.delegate(address(CLAIRE), address(ORG))) is Reason.MECHANISM
-    assert await reason_of(town.people.delegate(address(CLAIRE), address(CLAIRE))) is Reason.MECHANISM
-    assert await reason_of(town.people.undelegate(address(ORG), address(CLAIRE))) is Reason.NOT_DELEGATED
+    assert await reason_of(town.delegate(APP, CLAIRE)) is Reason.DELEGATION
+    assert await reason_of(town.delegate(CLAIRE, ORG)) is Reason.DELEGATION
+    assert await reason_of(town.delegate(CLAIRE, CLAIRE)) is Reason.DELEGATION
+    assert await reason_of(town.undelegate(ORG, CLAIRE)) is Reason.NOT_DELEGATED
 
 
 async def test_closed_for_good(town: Town) -> None:
@@ -244,7 +244,7 @@ async def test_what_ends_sessions(town: Town) -> None:
     sessions = Sessions(town.house, town.standing)
     await sessions.start()
     ended: list[tuple[str, Reason]] = []
-    await town.people.delegate(address(ORG), address(CLAIRE))
+    await town.delegate(ORG, CLAIRE)
     leaf = town.pki.person(demo.PAUL.national_id, "DURAND", "Paul", "Médecin")
     acting = await town.enter(authzid=str(address(ORG)))
     principals = {
@@ -266,8 +266,8 @@ async def test_what_ends_sessions(town: Town) -> None:
     assert serial is not None
     town.pki.revoke(town.pki.persons, serial)
     assert await after_look() == [("card", Reason.CERTIFICATE)]
-    await town.people.undelegate(address(ORG), address(CLAIRE))
-    assert await after_look() == [("acting", Reason.CREDENTIALS)]
+    await town.undelegate(ORG, CLAIRE)
+    assert await after_look() == [("acting", Reason.NOT_DELEGATED)]
     await town.people.suspend(address(CLAIRE))
     assert await after_look() == [("claire", Reason.SUSPENDED)]
     await town.load(town.population.without(demo.PAUL.national_id))

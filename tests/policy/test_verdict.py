@@ -4,10 +4,10 @@ from itertools import product
 
 import pytest
 
-from mssmail.base.address import Address
 from mssmail.base.refusal import Reason
+from mssmail.base.rights import FULL, NONE, Right
 from mssmail.policy.access import access
-from mssmail.policy.facts import AccessFacts, RecipientFacts, Standing
+from mssmail.policy.facts import AccessFacts, RecipientFacts, SenderFacts, Standing
 from mssmail.policy.receive import receive
 from mssmail.policy.send import send
 from mssmail.policy.verdict import ALLOW, Deny, Verdict
@@ -47,25 +47,26 @@ def test_receive(facts: RecipientFacts, reason: Reason | None) -> None:
 @pytest.mark.parametrize(
     ("own", "listed", "same", "delegated", "box", "box_listed", "reason"),
     [
-        (Standing.OPEN, True, True, False, Standing.OPEN, True, None),
-        (Standing.CLOSED, True, True, False, Standing.CLOSED, True, Reason.CREDENTIALS),
-        (Standing.SUSPENDED, True, True, False, Standing.SUSPENDED, True, Reason.SUSPENDED),
-        (Standing.OPEN, False, True, False, Standing.OPEN, False, Reason.STRUCK_OFF),
-        (Standing.OPEN, True, False, True, Standing.OPEN, True, None),
-        (Standing.OPEN, True, False, True, Standing.SUSPENDED, True, Reason.SUSPENDED),
-        (Standing.OPEN, True, False, True, Standing.OPEN, False, Reason.STRUCK_OFF),
-        (Standing.OPEN, True, False, False, Standing.OPEN, True, Reason.NOT_DELEGATED),
-        (Standing.OPEN, True, False, False, Standing.SUSPENDED, True, Reason.NOT_DELEGATED),
-        (Standing.OPEN, True, False, False, None, False, Reason.NOT_DELEGATED),
-        (Standing.SUSPENDED, True, False, True, Standing.OPEN, True, Reason.SUSPENDED),
-        (Standing.OPEN, False, False, True, Standing.OPEN, True, Reason.STRUCK_OFF),
+        (Standing.OPEN, True, True, NONE, Standing.OPEN, True, None),
+        (Standing.CLOSED, True, True, NONE, Standing.CLOSED, True, Reason.CREDENTIALS),
+        (Standing.SUSPENDED, True, True, NONE, Standing.SUSPENDED, True, Reason.SUSPENDED),
+        (Standing.OPEN, False, True, NONE, Standing.OPEN, False, Reason.STRUCK_OFF),
+        (Standing.OPEN, True, False, Right.READ, Standing.OPEN, True, None),
+        (Standing.OPEN, True, False, Right.READ, Standing.SUSPENDED, True, Reason.SUSPENDED),
+        (Standing.OPEN, True, False, Right.READ, Standing.OPEN, False, Reason.STRUCK_OFF),
+        (Standing.OPEN, True, False, NONE, Standing.OPEN, True, Reason.NOT_DELEGATED),
+        (Standing.OPEN, True, False, NONE, Standing.SUSPENDED, True, Reason.NOT_DELEGATED),
+        (Standing.OPEN, True, False, NONE, None, False, Reason.NOT_DELEGATED),
+        (Standing.OPEN, True, False, FULL & ~Right.READ, Standing.OPEN, True, Reason.NOT_DELEGATED),
+        (Standing.SUSPENDED, True, False, Right.READ, Standing.OPEN, True, Reason.SUSPENDED),
+        (Standing.OPEN, False, False, Right.READ, Standing.OPEN, True, Reason.STRUCK_OFF),
     ],
 )
 def test_access(
     own: Standing,
     listed: bool,
     same: bool,
-    delegated: bool,
+    delegated: Right,
     box: Standing | None,
     box_listed: bool,
     reason: Reason | None,
@@ -78,17 +79,26 @@ def test_access_never_opens_by_chance() -> None:
     """Over all combinations, nobody gets in who or whose box isn't open and listed, or isn't theirs to open."""
     states, either = list(Standing), (False, True)
     for own, listed, same, delegated, box, box_listed in product(
-        states, either, either, either, [*states, None], either
+        states, either, either, [NONE, Right.READ, Right.SEND, FULL], [*states, None], either
     ):
         if access(AccessFacts(own, listed, same, delegated, box, box_listed)) is ALLOW:
             assert own is Standing.OPEN
             assert listed
-            assert same or delegated
+            assert same or Right.READ in delegated
             assert (box is Standing.OPEN and box_listed) or (box is None and same)
 
 
-def test_send() -> None:
-    """In one's own names alone, compared without case."""
-    owned = {"claire.martin@demo.mssante.fr"}
-    assert send(Address("Claire.Martin", "demo.mssante.fr"), owned) is ALLOW
-    assert said(send(Address("paul", "demo.mssante.fr"), owned)) is Reason.NOT_YOUR_ADDRESS
+@pytest.mark.parametrize(
+    ("facts", "reason"),
+    [
+        (SenderFacts(own=True), None),
+        (SenderFacts(own=False), Reason.NOT_YOUR_ADDRESS),
+        (SenderFacts(own=False, delegated=Right.SEND), None),
+        (SenderFacts(own=False, delegated=FULL), None),
+        (SenderFacts(own=False, delegated=FULL & ~Right.SEND), Reason.NO_RIGHT),
+        (SenderFacts(own=False, delegated=FULL, holder_listed=False), Reason.NOT_YOUR_ADDRESS),
+    ],
+)
+def test_send(facts: SenderFacts, reason: Reason | None) -> None:
+    """In one's own names, and in those of boxes delegated for that, whose holders are registered."""
+    assert said(send(facts)) is reason

@@ -11,12 +11,14 @@ from mssmail.audit.events import Kind
 from mssmail.base.address import Address
 from mssmail.base.clock import FakeClock
 from mssmail.base.principal import BoxKind, Door, Principal
+from mssmail.base.rights import FULL, Delegation, Right
 from mssmail.base.secret import Secret
 from mssmail.demo import people as demo
 from mssmail.demo.extract import write_extracts
 from mssmail.demo.pki import DemoPki
 from mssmail.flow.bans import Bans
 from mssmail.flow.bearer import TokenLogin
+from mssmail.flow.delegations import Administrator, Delegations
 from mssmail.flow.gate import Gate
 from mssmail.flow.house import House
 from mssmail.flow.people import NewAccount, People
@@ -62,6 +64,7 @@ class Town:
         self.login = self.worker()
         self.people = People(self.house, self.standing, "root")
         self.bans = Bans(self.house, "root")
+        self.delegations = Delegations(self.house, self.standing)
         self.refresh = Refresh(self.house, self.standing, "root")
 
     def settings(self, auth: Auth) -> Settings:
@@ -109,6 +112,16 @@ class Town:
 
     def code(self, local: str = CLAIRE) -> str:
         return otp.code_at(self.codes[local], self.clock.now())
+
+    async def delegate(
+        self, box: str, to: str, rights: Right = FULL, *, until_at: int | None = None, from_at: int | None = None
+    ) -> None:
+        """As an administrator does, by local parts; from now on where nothing else is said."""
+        given = Delegation(rights, int(self.clock.now()) if from_at is None else from_at, until_at)
+        await self.delegations.grant(Administrator("root"), address(box), address(to), given)
+
+    async def undelegate(self, box: str, to: str) -> None:
+        await self.delegations.withdraw(Administrator("root"), address(box), address(to))
 
     async def enter(
         self,

@@ -73,6 +73,16 @@ REPLIES: dict[Reason, Reply] = {
         "Cette boîte ne vous est pas déléguée",
         "That mailbox isn't delegated to you",
     ),
+    Reason.NO_RIGHT: _no(
+        Word.NOPERM,
+        "Votre délégation ne donne pas ce droit",
+        "Your delegation doesn't give that right",
+    ),
+    Reason.DELEGATION: _no(
+        Word.CANNOT,
+        "Cette délégation n'est pas possible",
+        "That delegation can't be given",
+    ),
     Reason.MECHANISM: _no(
         Word.AUTHENTICATIONFAILED,
         "Ce compte ne se connecte pas de cette façon : utilisez son certificat",

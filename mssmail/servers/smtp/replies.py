@@ -120,6 +120,12 @@ REASONS: Final[dict[Reason, bytes]] = {
         "Expediteur refuse : cette adresse n'est ni la votre ni deleguee ; ecrivez sous votre propre adresse",
         "Sender refused: this address is neither yours nor delegated to you; write under your own",
     ),
+    Reason.NO_RIGHT: _told(
+        553,
+        "5.7.1",
+        "Expediteur refuse : votre delegation n'inclut pas l'envoi au nom de cette boite ; voyez son titulaire",
+        "Sender refused: your delegation doesn't let you write in that mailbox's name; ask its holder",
+    ),
     Reason.TOO_LARGE: _told(
         552,
         "5.3.4",
@@ -182,6 +188,7 @@ REASONS: Final[dict[Reason, bytes]] = {
         "Service unavailable for the moment; try again later",
     ),
     # What follows can't come of a submission; the table is total, so that nothing falls through if it does.
+    Reason.DELEGATION: _told(550, "5.7.0", "Delegation impossible", "That delegation can't be given"),
     Reason.FOLDER_MISSING: _told(550, "5.2.0", "Dossier absent", "No such folder"),
     Reason.FOLDER_EXISTS: _told(550, "5.2.0", "Dossier deja present", "The folder exists"),
     Reason.FOLDER_FIXED: _told(550, "5.2.0", "Dossier inamovible", "The folder is fixed"),

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from mssmail.base.address import Address
+from mssmail.base.ids import AccountId
 from mssmail.base.principal import Door, Mechanism, Principal, Recipient
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.base.secret import Secret
@@ -88,9 +89,10 @@ class FakeGate(Gate):
             return Refusal(Reason.NOT_REGISTERED)
         return Recipient(address, found.account)
 
-    async def sender(self, principal: Principal, address: Address) -> None:
+    async def sender(self, principal: Principal, address: Address) -> AccountId:
         if address.key != principal.address.key:
             raise Refusal(Reason.NOT_YOUR_ADDRESS)
+        return principal.account
 
     async def envelope_sender(self, principal: Principal, address: Address) -> None:
         await self.sender(principal, address)
@@ -102,7 +104,7 @@ class FakeSessions(Sessions):
     def __init__(self) -> None:
         self.inside: list[Session] = []
 
-    def enter(self, principal: Principal, end: Callable[[Reason], None]) -> Session:
+    def enter(self, principal: Principal, end: Callable[[Reason], None], *, counts: bool = True) -> Session:
         session = Session(principal, end, self)
         self.inside.append(session)
         return session
