@@ -33,8 +33,10 @@ from mssmail.flow.house import BodyNumbers, House
 from mssmail.flow.index import EVERY_S, QUIET_S, Indexer
 from mssmail.flow.purge import Purge, PurgeStopped
 from mssmail.flow.renewal import LOOK_S, Renewal
+from mssmail.flow.revocation import LOOK_S as LISTS_LOOK_S
+from mssmail.flow.revocation import Revocation
 from mssmail.flow.sessions import POLL_S, Sessions
-from mssmail.flow.standing import Standing
+from mssmail.flow.standing import ASK_AGAIN_S, Standing
 from mssmail.flow.submit import Rate
 from mssmail.flow.watch import Watch
 from mssmail.identity.anchors import TrustFileError
@@ -307,7 +309,7 @@ class _Worker:
         self._post = post
         self._configuration = configuration
         self._certificates = assembly.certificates()
-        standing = Standing(house, self._certificates)
+        self._standing = standing = Standing(house, self._certificates)
         self._sessions = Sessions(house, standing)
         self._login = login = TokenLogin(house, standing)
         gate = Gate(house, standing)
@@ -315,6 +317,7 @@ class _Worker:
         self._purge = Purge(house, announce=False)
         self._indexer = Indexer(house, quiet_s=QUIET_S)
         self._renewal = Renewal(house, standing)
+        self._revocation = Revocation(house, self._certificates)
         self._tls = ServerTls(house.settings)
         rate = Rate(house)
         self._smtp = [
@@ -337,7 +340,9 @@ class _Worker:
         self._begin("sessions", POLL_S, self._sessions.look)
         self._begin("checkpoint", lambda: float(house.settings.audit.checkpoint_interval), self._watch.tie)
         self._begin("purge", lambda: float(house.settings.retention.interval), self._purge_once)
+        self._begin("ocsp", ASK_AGAIN_S, lambda: self._standing.ask_again(self._sessions.certificates()))
         self._begin("directory", LOOK_S, self._renewal.look)
+        self._begin("revocation", LISTS_LOOK_S, self._revocation.look)
         self._begin("search", EVERY_S, self._indexer.run)
         self._begin("trail term", 3600.0, self._watch.cut)
         await self._listen()
@@ -432,6 +437,8 @@ class _Worker:
         """Take nothing new, let what is being taken end, tie the trail."""
         self._renewal.close()
         self._login.close()
+        self._revocation.close()
+        self._standing.close()
         for listener in self._listeners:
             listener.close()
         closings = [server.close(CLOSE_GRACE_S) for server in self._smtp]

@@ -34,7 +34,7 @@ ANNOUNCED: Final = "demo.json"
 CONFIG: Final = "mssmail.toml"
 ROOT_KEY: Final = "root.key"
 OURS: Final = (
-    *("bodies", "directory", "extracts", "keys", "pki", "run"),
+    *("bodies", "directory", "extracts", "keys", "pki", "revocation", "run"),
     *("mail.db*", f"{ANNOUNCED}*", f"{CONFIG}*", f"{OPENERS}*", f"{ROOT_KEY}*"),
 )
 """What a demo writes in its folder, beside its mark."""

@@ -15,6 +15,7 @@ from mssmail.flow.purge import LAST_RUN
 from mssmail.flow.watch import LEASE
 from mssmail.identity import dates
 from mssmail.identity.anchors import TrustFileError
+from mssmail.identity.certificates import Certificates
 from mssmail.identity.dates import Dated
 from mssmail.settings.model import DAY, Settings
 from mssmail.store import health, periods, trail
@@ -45,12 +46,14 @@ def examine_certificates(settings: Settings, clock: Clock) -> Iterator[Finding]:
             "set trust.allow_test_hierarchy = false in production",
         )
     try:
-        for anchor in dates.anchors(trust):
-            yield _span("anchors", anchor, clock.now(), ANCHOR_DAYS, "fetch the CA's new certificate")
-        for listed in dates.lists(trust):
-            yield _list(listed, clock.now())
+        certificates = Certificates(trust, clock)
     except TrustFileError as problem:
         yield error("anchors", str(problem), "mend the file that is named")
+        return
+    for anchor in dates.anchors(certificates):
+        yield _span("anchors", anchor, clock.now(), ANCHOR_DAYS, "fetch the CA's new certificate")
+    for listed in dates.lists(certificates):
+        yield _list(listed, clock.now())
 
 
 def _server(settings: Settings, now: float) -> Iterator[Finding]:
@@ -81,7 +84,7 @@ def _span(subject: str, dated: Dated, now: float, warn_days: int, remedy: str) -
 
 
 def _list(listed: Dated, now: float) -> Finding:
-    subject, fetch = "revocation lists", "fetch the CA's newest list; trust.crls names the files"
+    subject, fetch = "revocation lists", "mssmail cert refresh; trust.crl_sources says where from"
     if not listed.begins_at:
         return error(subject, f"{listed.name}: no list; all that it signed are closed out", fetch)
     if now > listed.ends_at:
@@ -89,8 +92,7 @@ def _list(listed: Dated, now: float) -> Finding:
         return error(subject, f"{listed.name}: expired at {at}Z; all that it signed are closed out", fetch)
     left_h = (listed.ends_at - now) / 3600
     text = f"{listed.name}: good for {left_h:.0f} h more"
-    # a list is published anew well before its end: what is in its last tenth wasn't fetched
-    if left_h * 3600 < (listed.ends_at - listed.begins_at) / 10:
+    if listed.grows_old(now):
         return warning(subject, text, fetch)
     return ok(subject, text)
 

@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from mssmail.base.clock import Clock, utc
-from mssmail.identity.anchors import TrustFileError, load_anchors, load_lists
+from mssmail.identity.anchors import TrustFileError, load_anchors
+from mssmail.identity.lists import load_lists
 from mssmail.settings.model import Trust
 
 SELF_MADE_LIFE: Final = timedelta(days=365)

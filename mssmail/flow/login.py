@@ -113,7 +113,7 @@ class Login:
         say here: a certificate can't be guessed.
         """
         try:
-            holder = self._judge(door)
+            holder = await self._standing.judge(door.certificate)
         except Refusal as refusal:
             raise await self._refuse(door, Mechanism.EXTERNAL, None, refusal) from None
         key = (holder.subject, authzid)
@@ -149,11 +149,6 @@ class Login:
         self._by_subject[holder.subject, authzid] = asked
         self._count(door, Mechanism.EXTERNAL, None)
         return principal
-
-    def _judge(self, door: Door) -> Holder:
-        if door.certificate is None:
-            raise Refusal(Reason.CERTIFICATE, "none was shown")
-        return self._standing.certificates.judge(door.certificate)
 
     def _ask_by_subject(self, tx: Transaction, digest: bytes, authzid: str, wanted: Address | None) -> Asked | None:
         """The boxes that a certificate opens, oldest first; None where it opens none."""

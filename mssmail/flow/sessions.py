@@ -74,6 +74,11 @@ class Sessions:
     def count_of(self, account: AccountId) -> int:
         return sum(session.counts for session in self._by_account.get(account, ()))
 
+    def certificates(self) -> set[tuple[bytes, int]]:
+        """Issuer's name and serial of the certificates that sessions were opened with."""
+        every = {session.principal for sessions in self._by_account.values() for session in sessions}
+        return {(p.issuer, p.serial) for p in every if p.issuer is not None and p.serial is not None}
+
     def forget(self, session: Session) -> None:
         self._delegated.discard(session)
         for account in {session.principal.account, session.principal.person}:
@@ -96,7 +101,7 @@ class Sessions:
         """Look at what notices, a new directory or new revocation lists call for. Call it every `POLL_S`."""
         after = self._notice
         notices = await self._house.read.run(lambda tx: replays.notices_after(tx, after))
-        whole = self._standing.reload_if_changed()
+        whole = await self._standing.renew_if_changed()
         now = self._house.clock.monotonic()
         if now - self._all_at >= LOOK_AT_ALL_S:
             whole = True

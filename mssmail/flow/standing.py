@@ -1,21 +1,33 @@
-"""Whether somebody's right to be here still stands: directory, revocation, the account's state.
+"""Whether somebody's right to be here stands: directory, certificate, revocation, the account's state.
 
-Knows what ends a right; never ends a session itself (`sessions` does) nor judges a sign-in (`login`).
+Knows what gives and ends a right; never ends a session itself (`sessions` does) nor signs anybody in (`login`).
 """
 
+import asyncio
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
+from typing import Final
 
 from mssmail.base.ids import AccountId
 from mssmail.base.principal import BoxKind, Principal
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.flow.house import House
-from mssmail.identity.certificates import Certificates
+from mssmail.flow.responder import Responder
+from mssmail.identity.certificates import Certificates, Holder, Judged, Link, Operator
 from mssmail.identity.credentials import Credentials, Dossier
+from mssmail.identity.fault import Cause, Unfit
+from mssmail.identity.ocsp import Status
+from mssmail.metrics.registry import counter
 from mssmail.store.accounts import State
 
 Found = Mapping[int, tuple[int, State, bytes, str] | None]
 """Epoch, state, sealed dossier and kind by account, as `accounts.standing` reads them."""
+
+
+ASK_AGAIN_S: Final = 60.0
+"""How often `ask_again` is called; what is asked then is what `trust.ocsp_max_age` says."""
+
+_refused: Final = counter("mssmail_certificates_refused_total", "Certificates refused at sign-in.", labels=("reason",))
 
 
 class Standing:
@@ -25,11 +37,72 @@ class Standing:
         self._house = house
         self.certificates = certificates
         self.credentials = Credentials(house.keys)
+        self._responder = Responder(house, certificates)
+        self._news = False
+        """Whether OCSP has said since the last `renew_if_changed` that a certificate is revoked."""
+        self._lately: dict[Link, Judged] = {}
+        self._watched: dict[Link, Judged] = {}
+
+    def close(self) -> None:
+        """End what is asked of others."""
+        self._responder.close()
+
+    async def judge(self, certificate: bytes | None) -> Holder:
+        """Whom the certificate (DER) that a client showed names, if it is good now. Raises Refusal(CERTIFICATE).
+
+        With `trust.ocsp` its responder is asked, unless it answered lately: then this waits `trust.ocsp_timeout` at
+        most.
+        """
+        try:
+            return await self._judge(certificate)
+        except Unfit as unfit:
+            _refused.labels(reason=unfit.fault.cause.value).inc()
+            raise
+
+    async def _judge(self, certificate: bytes | None) -> Holder:
+        if certificate is None:
+            raise Unfit(Cause.NONE_SHOWN, "none was shown")
+        judged = self.certificates.identify(certificate)
+        asked, status = self._house.settings.trust.ocsp, None
+        if asked != "off":
+            self._lately[judged.links[0]] = judged
+            status = await self._ask(judged)
+        if status is Status.REVOKED:
+            raise Unfit(Cause.REVOKED, "revoked, as OCSP says")
+        if status is None and asked == "require":
+            raise Unfit(Cause.NO_ANSWER, "no OCSP responder vouches for it")
+        self.certificates.check_lists(judged, vouched=status is Status.GOOD)
+        assert not isinstance(judged.holder, Operator)
+        return judged.holder
+
+    async def _ask(self, judged: Judged) -> Status | None:
+        status = await self._responder.status(judged)
+        if status is not None and self.certificates.note_revoked(*judged.links[0], revoked=status is Status.REVOKED):
+            self._news = True
+        return status
+
+    async def ask_again(self, present: AbstractSet[Link]) -> None:
+        """Ask OCSP about the certificates that sessions were opened with (`present`) and whose answers have lapsed."""
+        # who signed in since the last time may not have a session yet
+        watched = {link: judged for link, judged in self._watched.items() if link in present}
+        self._watched, self._lately = watched | self._lately, {}
+        if self._house.settings.trust.ocsp != "off":
+            for judged in list(self._watched.values()):
+                await self._ask(judged)
 
     def reload_if_changed(self) -> bool:
-        """Take a new directory, new anchors or revocation lists where there are any; whether there were."""
+        """Take a new directory, new anchors or revocation lists where there are any; whether there were. Blocks."""
         directory = self._house.directory.reload_if_changed()
         return self.certificates.reload_if_changed() or directory
+
+    async def renew_if_changed(self) -> bool:
+        """The same for a server: what takes long to read is read beside the loop."""
+        changed, self._news = self._house.directory.reload_if_changed() or self._news, False
+        if not self.certificates.changed():
+            return changed
+        loop = asyncio.get_running_loop()
+        trusted = await loop.run_in_executor(self._house.crypto_work, self.certificates.read_anew)
+        return (trusted is not None and self.certificates.take(trusted)) or changed
 
     def directory_stale(self) -> bool:
         """Whether none was loaded for `directory.max_age`: no recipient and no new box can be vouched for.

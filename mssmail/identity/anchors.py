@@ -1,20 +1,22 @@
-"""The files that certificates are judged by: anchors of one purpose, and revocation lists.
+"""The CAs that certificates are judged by: anchors of one purpose, each with the chain above it.
 
-Knows PEM, DER and signatures; never who a certificate's holder is here. A file that can't be read or doesn't hold what
-it should is an error with the file's name, since a server that starts without its anchors lets nobody in and one that
-starts without its lists would let the revoked in.
+Knows PEM, DER, signatures and what makes a CA (RFC 5280 §6); never who a certificate's holder is here. A file that
+can't be read or doesn't hold what it should is an error with the file's name, since a server that starts without its
+anchors lets nobody in.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 MIN_RSA_BITS = 2048
 MIN_CURVE_BITS = 256
+STRONG_HASHES = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
 MAX_CHAIN = 5
 """IGC-Santé's are of three: root, CA, leaf."""
 
@@ -40,16 +42,6 @@ class Anchor:
         return len(self.chain) > 1
 
 
-@dataclass(frozen=True, slots=True)
-class RevocationList:
-    """What one issuer has revoked, as of its newest list."""
-
-    serials: frozenset[int]
-    made_at: float
-    expires_at: float
-    """Epoch seconds; without nextUpdate a list would be good for ever: it is taken as expired at once."""
-
-
 def load_anchors(file: Path, *, allow_test_hierarchy: bool) -> dict[bytes, tuple[Anchor, ...]]:
     """The CAs of a PEM file by the DER of their subject. Raises TrustFileError.
 
@@ -61,9 +53,10 @@ def load_anchors(file: Path, *, allow_test_hierarchy: bool) -> dict[bytes, tuple
         raise TrustFileError(f"{file}: {error.strerror}") from None
     except ValueError:
         raise TrustFileError(f"{file}: no PEM certificates in it") from None
-    found: dict[bytes, tuple[Anchor, ...]] = {}
     for certificate in certificates:
         _check_authority(file, certificate)
+    found: dict[bytes, tuple[Anchor, ...]] = {}
+    for certificate in certificates:
         if is_test_name(certificate.subject) and not allow_test_hierarchy:
             raise TrustFileError(
                 f"{file}: holds a CA of the test hierarchy, which trust.allow_test_hierarchy doesn't allow"
@@ -91,6 +84,10 @@ def _check_authority(file: Path, certificate: x509.Certificate) -> None:
         raise TrustFileError(f"{file}: {name} may not sign certificates")
     if not strong_key(certificate):
         raise TrustFileError(f"{file}: {name} has too short a key")
+    for extension in certificate.extensions:
+        if extension.critical and isinstance(extension.value, x509.UnrecognizedExtension):
+            oid = extension.oid.dotted_string
+            raise TrustFileError(f"{file}: {name} has the critical extension {oid}, which isn't understood")
 
 
 def _chain(
@@ -102,10 +99,20 @@ def _chain(
         if above is None or len(chain) >= MAX_CHAIN:
             name = chain[-1].subject.rfc4514_string()
             raise TrustFileError(f"{file}: the issuer of {name} isn't in it (a file holds the CA and its root)")
+        if not strong_signature(chain[-1]):
+            raise TrustFileError(f"{file}: {chain[-1].subject.rfc4514_string()} is signed with a weak hash")
         chain.append(above)
+        _check_length(file, above, between=len(chain) - 1)
     if not signed_by(chain[-1], chain[-1]):
         raise TrustFileError(f"{file}: {chain[-1].subject.rfc4514_string()} isn't signed by itself")
     return tuple(chain)
+
+
+def _check_length(file: Path, certificate: x509.Certificate, *, between: int) -> None:
+    """Raises TrustFileError where fewer CAs than `between` may stand below this one (RFC 5280 §4.2.1.9)."""
+    most = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.path_length
+    if most is not None and most < between:
+        raise TrustFileError(f"{file}: below {certificate.subject.rfc4514_string()} at most {most} CAs may stand")
 
 
 def signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
@@ -128,81 +135,18 @@ def strong_key(certificate: x509.Certificate) -> bool:
     return isinstance(key, ec.EllipticCurvePublicKey) and key.curve.key_size >= MIN_CURVE_BITS
 
 
+def strong_signature(certificate: x509.Certificate) -> bool:
+    """SHA-256, SHA-384 or SHA-512; nothing else."""
+    try:
+        return isinstance(certificate.signature_hash_algorithm, STRONG_HASHES)
+    except UnsupportedAlgorithm:
+        return False
+
+
 def is_test_name(name: x509.Name) -> bool:
     """Whether a CA's name is of IGC-Santé's test hierarchy: `TEST AC …`, or `OU=IGC-SANTE TEST`."""
     words = {x509.NameOID.COMMON_NAME: "TEST AC", x509.NameOID.ORGANIZATIONAL_UNIT_NAME: "IGC-SANTE TEST"}
     return any(str(a.value).upper().startswith(words[a.oid]) for a in name if a.oid in words)
-
-
-def load_lists(files: Iterable[Path], authorities: Iterable[x509.Certificate]) -> dict[bytes, RevocationList]:
-    """Each issuer's newest revocation list, by the DER of the issuer's name. Raises TrustFileError.
-
-    Lists of issuers that aren't among `authorities` are left aside; one in a known issuer's name that it didn't sign
-    is an error, as is one that can't be read.
-    """
-    known: dict[bytes, list[x509.Certificate]] = {}
-    for certificate in authorities:
-        known.setdefault(certificate.subject.public_bytes(), []).append(certificate)
-    found: dict[bytes, RevocationList] = {}
-    for file in files:
-        for listed in _read_lists(file):
-            issuer = listed.issuer.public_bytes()
-            if issuer not in known:
-                continue
-            if not any(_signed_list(listed, c) for c in known[issuer]):
-                raise TrustFileError(f"{file}: {listed.issuer.rfc4514_string()} didn't sign its list")
-            new = _taken(file, listed, of_root=any(c.subject == c.issuer for c in known[issuer]))
-            if issuer not in found or new.made_at > found[issuer].made_at:
-                found[issuer] = new
-    return found
-
-
-def _read_lists(file: Path) -> list[x509.CertificateRevocationList]:
-    """One list in DER, or any number in PEM."""
-    begin, end = b"-----BEGIN X509 CRL-----", b"-----END X509 CRL-----"
-    try:
-        content = file.read_bytes()
-        if begin not in content:
-            return [x509.load_der_x509_crl(content)]
-        parts = content.split(begin)[1:]
-        return [x509.load_pem_x509_crl(begin + part.partition(end)[0] + end + b"\n") for part in parts]
-    except OSError as error:
-        raise TrustFileError(f"{file}: {error.strerror}") from None
-    except ValueError:
-        raise TrustFileError(f"{file}: not a revocation list in PEM or DER") from None
-
-
-def _signed_list(listed: x509.CertificateRevocationList, issuer: x509.Certificate) -> bool:
-    key = issuer.public_key()
-    if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
-        return False
-    try:
-        return listed.is_signature_valid(key)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        return False
-
-
-def _taken(file: Path, listed: x509.CertificateRevocationList, *, of_root: bool) -> RevocationList:
-    """Raises TrustFileError for a list that isn't whole: of changes alone, or of some certificates or reasons alone.
-
-    A root's list may be of CAs alone, since that is all a root issues.
-    """
-    for extension in listed.extensions:
-        match extension.value:
-            case x509.DeltaCRLIndicator():
-                raise TrustFileError(f"{file}: holds changes alone (delta CRL); the whole list is needed")
-            case x509.IssuingDistributionPoint() as scope:
-                partial = scope.only_contains_ca_certs and not of_root
-                if partial or scope.indirect_crl or scope.only_some_reasons or scope.only_contains_attribute_certs:
-                    raise TrustFileError(f"{file}: holds some certificates alone; the whole list is needed")
-            case _ if extension.critical:
-                raise TrustFileError(f"{file}: critical extension {extension.oid.dotted_string} isn't understood")
-    expires = listed.next_update_utc
-    return RevocationList(
-        frozenset(revoked.serial_number for revoked in listed),
-        listed.last_update_utc.timestamp(),
-        0.0 if expires is None else expires.timestamp(),
-    )
 
 
 Stamp = tuple[tuple[int, int, int] | None, ...]

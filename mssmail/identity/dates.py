@@ -6,8 +6,8 @@ from pathlib import Path
 
 from cryptography import x509
 
-from mssmail.identity.anchors import TrustFileError, load_anchors, load_lists
-from mssmail.settings.model import Trust
+from mssmail.identity.anchors import TrustFileError
+from mssmail.identity.certificates import Certificates
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,10 @@ class Dated:
     begins_at: float
     ends_at: float
     """0 where a CA that issues has no list at all, or one without an end."""
+
+    def grows_old(self, now: float) -> bool:
+        """Whether it is in its last tenth: a list is published anew well before, so it wasn't fetched."""
+        return self.ends_at - now < (self.ends_at - self.begins_at) / 10
 
 
 def server_certificate(file: Path) -> tuple[Dated, frozenset[str]]:
@@ -34,24 +38,15 @@ def server_certificate(file: Path) -> tuple[Dated, frozenset[str]]:
     return _dated(certificate), frozenset(name.lower() for name in names.get_values_for_type(x509.DNSName))
 
 
-def anchors(trust: Trust) -> Iterator[Dated]:
-    """Each CA of the anchors files. Raises TrustFileError."""
-    for file in filter(None, (trust.persons_ca, trust.organisations_ca)):
-        for found in load_anchors(file, allow_test_hierarchy=trust.allow_test_hierarchy).values():
-            yield from (_dated(anchor.certificate) for anchor in found)
+def anchors(certificates: Certificates) -> Iterator[Dated]:
+    """Each CA of the anchors files."""
+    yield from map(_dated, certificates.trusted.authorities)
 
 
-def lists(trust: Trust) -> Iterator[Dated]:
-    """The newest revocation list of each CA of the anchors files. Raises TrustFileError."""
-    authorities = {
-        anchor.subject: anchor.certificate
-        for file in filter(None, (trust.persons_ca, trust.organisations_ca))
-        for found in load_anchors(file, allow_test_hierarchy=trust.allow_test_hierarchy).values()
-        for anchor in found
-    }
-    newest = load_lists(trust.crls, authorities.values())
-    for subject, certificate in authorities.items():
-        listed = newest.get(subject)
+def lists(certificates: Certificates) -> Iterator[Dated]:
+    """The newest revocation list of each CA of the anchors files."""
+    for certificate in certificates.trusted.authorities:
+        listed = certificates.trusted.lists.get(certificate.subject.public_bytes())
         name = _name(certificate)
         yield Dated(name, listed.made_at, listed.expires_at) if listed is not None else Dated(name, 0.0, 0.0)
 

@@ -15,6 +15,7 @@ _DOMAIN = re.compile(
 _DATABASE = re.compile(r"sqlite://|postgresql\+psycopg://")
 _BODIES = re.compile(r"file:|s3://")
 _SOURCE = re.compile(r"file:///|https://[^/@\s]+(?:/|\Z)")
+_HTTP = re.compile(r"https?://[^/@\s]+(?:/|\Z)")
 _API = re.compile(r"https://[^/@?#\s]+(?:/[^?#\s]*)?")
 _PROVIDER = re.compile(r"file:|pkcs11:")
 
@@ -30,6 +31,7 @@ def check(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "retention.default", "must not be longer than retention.maximum"
     yield from _directory(settings)
     yield from _providers(settings)
+    yield from _trust(settings)
     if settings.store.quota < settings.smtp.max_message_size:
         yield "store.quota", "must hold at least one message of smtp.max_message_size"
     listen = settings.listen
@@ -93,13 +95,25 @@ def _providers(settings: Settings) -> Iterator[tuple[str, str]]:
             yield key, f"two have the same {of}"
 
 
+def _trust(settings: Settings) -> Iterator[tuple[str, str]]:
+    trust = settings.trust
+    if any(not _HTTP.match(source) for source in trust.crl_sources):
+        yield "trust.crl_sources", "each must be an address as http://… or https://…"
+    if trust.ocsp_responder and not _HTTP.match(trust.ocsp_responder):
+        yield "trust.ocsp_responder", "must be an address as http://… or https://…"
+
+
 def check_files(settings: Settings) -> tuple[Fault, ...]:
     """What is wrong with the certificate files that settings name; apart from `check` since it reads the disk."""
     tls, trust = settings.tls, settings.trust
     named: list[tuple[str, Path]] = [("tls.certificate", tls.certificate), ("tls.key", tls.key)]
     named += [
         (key, file)
-        for key, file in (("trust.persons_ca", trust.persons_ca), ("trust.organisations_ca", trust.organisations_ca))
+        for key, file in (
+            ("trust.persons_ca", trust.persons_ca),
+            ("trust.organisations_ca", trust.organisations_ca),
+            ("trust.operators_ca", trust.operators_ca),
+        )
         if file is not None
     ]
     named += [("trust.crls", file) for file in trust.crls]

@@ -102,6 +102,38 @@ class Trust:
     crls: tuple[Path, ...] = _setting(
         kind.many(kind.path()), (), "Revocation lists, PEM or DER; an expired one closes its issuer's certificates out."
     )
+    operators_ca: Path | None = _setting(
+        kind.optional_path(), None, "PEM file of the anchors of other operators' certificates; empty: none is taken."
+    )
+    crl_sources: tuple[str, ...] = _setting(
+        kind.many(kind.text()), (), "Addresses (http:// or https://) that the CAs' revocation lists are fetched from."
+    )
+    crl_distribution_points: bool = _setting(
+        kind.switch(), True, "Whether lists are fetched too from where certificates of the anchors say they lie."
+    )
+    crl_refresh_interval: Seconds = _setting(
+        kind.duration(60, 7 * DAY), Seconds(3600), "How often revocation lists are fetched."
+    )
+    crl_folder: Path = _setting(
+        kind.path_or_default(), Path(), "Folder of the lists fetched; empty: `revocation` under the data folder."
+    )
+    ocsp: str = _setting(
+        kind.one_of("off", "prefer", "require"),
+        "off",
+        "Whether OCSP is asked at sign-in; prefer: lists decide where no responder answers, require: nobody is let in.",
+    )
+    ocsp_responder: str = _setting(
+        kind.text(), "", "Address of the OCSP responder; empty: the one that the certificate names."
+    )
+    ocsp_timeout: Seconds = _setting(kind.duration(1, 30), Seconds(3), "How long a sign-in waits for OCSP.")
+    ocsp_max_age: Seconds = _setting(
+        kind.duration(0, 7 * DAY), Seconds(3600), "How long an OCSP answer serves again, within its own time."
+    )
+    require_client_usage: bool = _setting(
+        kind.switch(),
+        False,
+        "Whether a certificate must say that it is for clients; else one that names no use is taken (RFC 5280).",
+    )
     allow_test_hierarchy: bool = _setting(
         kind.switch(), False, "Whether certificates of IGC-Santé's test hierarchy are taken; never in production."
     )

@@ -1,7 +1,8 @@
 """Where things lie: relative paths made absolute, and the places under the data folder filled in.
 
 Paths in a file are relative to that file's folder (`load` sees to it). What stands under the data folder by default
-is named here alone: `mail.db`, `bodies/`, `keys/keys.db`, `directory/`, `run/`.
+is named here alone: `mail.db`, `bodies/`, `keys/keys.db`, `directory/`, `revocation/`,
+`run/`.
 """
 
 from dataclasses import replace
@@ -17,7 +18,7 @@ RUN_FOLDER = "run"
 def place(settings: Settings) -> Settings:
     """Return the settings with the data folder absolute and all empty places filled in. Idempotent; touches no disk."""
     data = Path.cwd() / settings.server.data
-    folder = settings.directory.folder
+    folder, lists = settings.directory.folder, settings.trust.crl_folder
     return replace(
         settings,
         server=replace(settings.server, data=data),
@@ -32,6 +33,7 @@ def place(settings: Settings) -> Settings:
             store=_database(settings.keys.store, data, "keys/keys.db"),
         ),
         directory=replace(settings.directory, folder=data / "directory" if folder == Path() else folder),
+        trust=replace(settings.trust, crl_folder=data / "revocation" if lists == Path() else lists),
     )
 
 

@@ -15,7 +15,8 @@ LIVE: Final = frozenset(
     for section, keys in {
         "server": "loopback_unlimited",
         "tls": "certificate key",
-        "trust": "persons_ca organisations_ca crls allow_test_hierarchy",
+        "trust": "persons_ca organisations_ca operators_ca crls crl_sources crl_distribution_points "
+        "crl_refresh_interval ocsp ocsp_responder ocsp_timeout ocsp_max_age require_client_usage allow_test_hierarchy",
         "auth": "grant_lifetime grant_bare_password max_failures failure_window lock_time totp_drift_steps "
         "argon2_memory argon2_time argon2_parallelism",
         "oauth": "access_lifetime refresh_lifetime authorization_lifetime",

@@ -98,7 +98,7 @@ class TableLogin:
 class StateStanding:
     """Ends the sessions of accounts that aren't open."""
 
-    def reload_if_changed(self) -> bool:
+    async def renew_if_changed(self) -> bool:
         return False
 
     def reason_to_end(
