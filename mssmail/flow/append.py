@@ -8,19 +8,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mssmail.audit.events import Event, Kind, Value
-from mssmail.base.ids import AccountId, Uid
+from mssmail.base.ids import Uid
 from mssmail.base.principal import Principal
 from mssmail.base.refusal import Reason, Refusal
-from mssmail.flow.deliver import store_body
+from mssmail.base.search import Flag
+from mssmail.flow.deliver import store_bodies
 from mssmail.flow.house import House
 from mssmail.flow.keep import Keeper, Kept, Wrap, wrap_for
 from mssmail.flow.names import Names, canonical
-from mssmail.store import accounts, messages
+from mssmail.store import accounts, folders, messages
 from mssmail.store.interface import Transaction
 from mssmail.store.messages import NewMessage
 
 HELD_OCTETS = 8 << 20
 """Sealed octets of one command kept in memory: hundreds of usual mails, a few commands at a time in a worker."""
+MAX_TARGETS = 64
+"""Folders that a session's memory holds; clients put what they send into one or two."""
 MAX_MESSAGES = 4_096
 """Of one command: its transaction holds the write lane for a fraction of a second."""
 
@@ -44,29 +47,66 @@ class _Taken:
     internal_date: tuple[int, int] | None
 
 
-class Append:
-    """For each message `begin`, `write` and `end`; then `finish`, or at any time `abort`."""
+class _OtherTerm(Exception):
+    """The account's term isn't the one that the wraps were made for."""
 
-    def __init__(self, house: House, principal: Principal, folder: str) -> None:
-        """Raises Refusal(FOLDER_NAME)."""
-        self._house = house
-        self._principal = principal
-        self._folder = canonical(folder)
-        self._names = Names(house.keys, principal.account)
-        self._term_s: int | None = None
-        self._taken: list[_Taken] = []
-        self._held_octets = 0
-        self._keeper: Keeper | None = None
+    def __init__(self, term_s: int | None) -> None:
+        super().__init__()
+        self.term_s = term_s
 
-    async def look(self) -> None:
-        """Before anything is taken: raises Refusal(FOLDER_MISSING)."""
-        names, wanted, account = self._names, self._folder, self._principal.account
+
+class Targets:
+    """Where a session has put messages. Its next one needs no look at the folder before it comes: a folder that is gone
+    meanwhile is noticed when the message is put in, as one that goes while the message comes.
+    """
+
+    __slots__ = ("_names", "house", "principal", "term_s")
+
+    def __init__(self, house: House, principal: Principal) -> None:
+        self.house = house
+        self.principal = principal
+        self._names: dict[str, bytes] = {}
+        """Folders that were there, and their names' digests."""
+        self.term_s: int | None = None
+        """The account's own term, as last seen."""
+
+    async def look(self, folder: str) -> bytes:
+        """The digest of the canonical name of a folder that is there. Raises Refusal(FOLDER_NAME, FOLDER_MISSING)."""
+        known = self._names.get(folder)
+        if known is not None:
+            return known
+        account, wanted = self.principal.account, canonical(folder)
+        names = Names(self.house.keys, account)
 
         def work(tx: Transaction) -> int | None:
             names.find(tx, wanted)
             return accounts.by_id(tx, account).term_s
 
-        self._term_s = await self._house.read.run(work)
+        self.term_s = await self.house.read.run(work)
+        if len(self._names) >= MAX_TARGETS:
+            self._names.clear()
+        digest = self._names[folder] = names.digest(wanted)
+        return digest
+
+    def forget(self, folder: str) -> None:
+        self._names.pop(folder, None)
+
+
+class Append:
+    """`look`; for each message `begin`, `write` and `end`; then `finish`, or at any time `abort`."""
+
+    def __init__(self, targets: Targets, folder: str) -> None:
+        self._targets = targets
+        self._house = targets.house
+        self._folder = folder
+        self._digest = b""
+        self._taken: list[_Taken] = []
+        self._held_octets = 0
+        self._keeper: Keeper | None = None
+
+    async def look(self) -> None:
+        """Before anything is taken: raises Refusal(FOLDER_NAME, FOLDER_MISSING)."""
+        self._digest = await self._targets.look(self._folder)
 
     def begin(self) -> None:
         """One more message. Raises Refusal(TOO_MANY_MESSAGES)."""
@@ -102,32 +142,51 @@ class Append:
 
     async def finish(self) -> Appended:
         """Put them in. Durable on return. Raises Refusal(FOLDER_MISSING, OVER_QUOTA, KEYWORD_LIMIT, STORAGE_FULL)."""
-        house, principal, taken = self._house, self._principal, self._taken
-        now = house.clock.now()
-        wraps = [await wrap_for(house, t.kept, principal.account, self._term_s, now) for t in taken]
-        return await house.write.run(lambda tx: self._put(tx, wraps, int(now)))
+        house, targets = self._house, self._targets
+        account, now = targets.principal.account, house.clock.now()
+        while True:
+            wraps = [await wrap_for(house, t.kept, account, targets.term_s, now) for t in self._taken]
+            try:
+                return await house.write.run(lambda tx, w=wraps: self._put(tx, w, int(now)))  # type: ignore[misc]
+            except _OtherTerm as other:
+                targets.term_s = other.term_s
+            except Refusal as refusal:
+                if refusal.reason is Reason.FOLDER_MISSING:
+                    targets.forget(self._folder)
+                raise
 
     def _put(self, tx: Transaction, wraps: Sequence[Wrap], now: int) -> Appended:
-        account, taken = AccountId(self._principal.account), self._taken
-        row = self._names.find(tx, self._folder)
-        octets = sum(t.kept.size_octets for t in taken)
-        accounts.fits(tx, account, octets)
-        bits = {words: self._names.keyword_bits(tx, words, create=True) for words in {t.keywords for t in taken}}
-        new = []
-        for t, wrap in zip(taken, wraps, strict=True):
-            store_body(tx, t.kept, [wrap])
-            at, zone = t.internal_date or (now, 0)
-            size = t.kept.size_octets
-            new.append(NewMessage(account, t.kept.body, wrap.period, now, at, zone, size, t.flags, bits[t.keywords]))
-        first = messages.add_all(tx, row.folder_id, new, accounts.change(tx, account, octets), now)
-        if first is None:
+        principal, taken = self._targets.principal, self._taken
+        account, octets = principal.account, sum(t.kept.size_octets for t in taken)
+        modseq, term_s = accounts.put_in(tx, account, octets)
+        if term_s != self._targets.term_s:
+            raise _OtherTerm(term_s)
+        unseen = sum(not t.flags & Flag.SEEN.value for t in taken)
+        place = folders.count_named(
+            tx, account, self._digest, modseq, messages=len(taken), unseen=unseen, octets=octets
+        )
+        if place is None:
             raise Refusal(Reason.FOLDER_MISSING)
+        folder, uid_validity, first = place
+        store_bodies(tx, [(t.kept, (wrap,)) for t, wrap in zip(taken, wraps, strict=True)])
+        bits = self._keyword_bits(tx)
+        new = []
+        for uid, (t, wrap) in enumerate(zip(taken, wraps, strict=True), first):
+            body, size, (at, zone) = t.kept.body, t.kept.size_octets, t.internal_date or (now, 0)
+            row = Uid(uid), modseq, account, body, wrap.period, now, at, zone, size, t.flags, bits[t.keywords]
+            new.append(NewMessage(folder, *row))
+        messages.add(tx, new)
         details: dict[str, Value] = {
-            "folder": int(row.folder_id),
+            "folder": int(folder),
             "uid": int(first),
             "count": len(new),
             "octets": octets,
-            "person": int(self._principal.person),
+            "person": int(principal.person),
         }
         tx.trail(Event(Kind.APPENDED, account, details=details))
-        return Appended(row.uid_validity, first, len(new))
+        return Appended(uid_validity, first, len(new))
+
+    def _keyword_bits(self, tx: Transaction) -> dict[frozenset[str], int]:
+        """For each set of keywords its bits. Raises Refusal(KEYWORD_LIMIT)."""
+        names = Names(self._house.keys, self._targets.principal.account)
+        return {words: names.keyword_bits(tx, words, create=True) for words in {t.keywords for t in self._taken}}

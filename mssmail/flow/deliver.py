@@ -4,15 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mssmail.audit.events import Event, Kind
-from mssmail.base.ids import FolderId
 from mssmail.base.principal import Recipient
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.flow.house import House
 from mssmail.flow.keep import Kept, Wrap, wrap_for
 from mssmail.metrics.registry import counter
-from mssmail.store import accounts, messages, replays, searches
+from mssmail.store import accounts, folders, messages, replays
 from mssmail.store.interface import Transaction
-from mssmail.store.messages import NewMessage
+from mssmail.store.messages import NewBody, NewMessage
 
 _delivered = counter("mssmail_messages_delivered_total", "Copies put into boxes.")
 
@@ -25,22 +24,25 @@ class Replay:
     queue_id: str
 
 
-def store_body(tx: Transaction, kept: Kept, wraps: Sequence[Wrap]) -> None:
-    """Write a body and its wraps. Raises Refusal(UNAVAILABLE) where a period was closed meanwhile."""
-    messages.add_body(
+def store_bodies(tx: Transaction, new: Sequence[tuple[Kept, Sequence[Wrap]]]) -> None:
+    """Write bodies and their wraps. Raises Refusal(UNAVAILABLE) where a period was closed meanwhile."""
+    for period in {wrap.period for _, wraps in new for wrap in wraps}:
+        if not messages.period_is_open(tx, period):
+            raise Refusal(Reason.UNAVAILABLE, f"period {period} is closed")
+    messages.add_bodies(
         tx,
-        kept.body,
-        size_octets=kept.size_octets,
-        lengths=kept.lengths,
-        data=kept.data,
-        record=kept.record,
-        at=int(tx.now),
+        [
+            NewBody(
+                kept.body,
+                kept.size_octets,
+                kept.lengths,
+                kept.data,
+                kept.record,
+                [(wrap.account, wrap.period, wrap.wrapped) for wrap in wraps],
+            )
+            for kept, wraps in new
+        ],
     )
-    for wrap in wraps:
-        if not messages.period_is_open(tx, wrap.period):
-            raise Refusal(Reason.UNAVAILABLE, f"period {wrap.period} is closed")
-        messages.add_wrap(tx, wrap.account, kept.body, wrap.period, wrap.wrapped)
-        searches.mark_due(tx, wrap.account, kept.body, wrap.period)
 
 
 async def deliver(
@@ -59,10 +61,9 @@ async def deliver(
             if earlier is not None:
                 tx.trail(Event(Kind.SUBMISSION_REPEATED, submitted.account, details={"id": earlier}))
                 return earlier
-        store_body(tx, kept, wraps)
+        store_bodies(tx, [(kept, wraps)])
         tx.trail(submitted)
-        for recipient, wrap in zip(recipients, wraps, strict=True):
-            _put(tx, kept, recipient, wrap, int(now), submitted)
+        _put(tx, kept, recipients, wraps, int(now), submitted)
         return None
 
     repeated = await house.write.run(work)
@@ -71,12 +72,18 @@ async def deliver(
     return repeated
 
 
-def _put(tx: Transaction, kept: Kept, recipient: Recipient, wrap: Wrap, now: int, submitted: Event) -> None:
-    """One recipient's row. Raises Refusal(UNAVAILABLE) where the account was closed since the gate let it in."""
-    modseq, inbox = accounts.arrive(tx, recipient.account, kept.size_octets)
-    message = NewMessage(recipient.account, kept.body, wrap.period, now, now, 0, kept.size_octets)
-    uid = messages.add(tx, FolderId(inbox), message, modseq, now)
-    if uid is None:
-        raise Refusal(Reason.UNAVAILABLE, f"account {recipient.account} has no INBOX")
-    details = {"id": submitted.details["id"], "uid": int(uid), "from": submitted.account}
-    tx.trail(Event(Kind.DELIVERED, recipient.account, str(recipient.address), details=details))
+def _put(
+    tx: Transaction, kept: Kept, recipients: Sequence[Recipient], wraps: Sequence[Wrap], now: int, submitted: Event
+) -> None:
+    """The recipients' rows. Raises Refusal(UNAVAILABLE) where an account was closed since the gate let it in."""
+    size, new = kept.size_octets, []
+    for recipient, wrap in zip(recipients, wraps, strict=True):
+        account = recipient.account
+        modseq, inbox = accounts.arrive(tx, account, size)
+        uid = folders.count(tx, inbox, modseq, uids=1, messages=1, unseen=1, octets=size)
+        if uid is None:
+            raise Refusal(Reason.UNAVAILABLE, f"account {account} has no INBOX")
+        new.append(NewMessage(inbox, uid, modseq, account, kept.body, wrap.period, now, now, 0, size))
+        details = {"id": submitted.details["id"], "uid": int(uid), "from": submitted.account}
+        tx.trail(Event(Kind.DELIVERED, account, str(recipient.address), details=details))
+    messages.add(tx, new)

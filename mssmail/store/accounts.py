@@ -9,9 +9,9 @@ from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.sql.elements import ClauseElement
 
-from mssmail.base.ids import AccountId
+from mssmail.base.ids import AccountId, FolderId
 from mssmail.base.refusal import Reason, Refusal
-from mssmail.store.interface import Statement, Transaction, put
+from mssmail.store.interface import Row, Statement, Transaction, put
 from mssmail.store.schema import accounts, counters
 
 
@@ -109,7 +109,13 @@ _CHANGE = Statement(
     update(accounts)
     .where(accounts.c.account_id == bindparam("account"))
     .values(modseq=accounts.c.modseq + 1, used_octets=accounts.c.used_octets + bindparam("octets"))
-    .returning(accounts.c.modseq, accounts.c.inbox_id, accounts.c.used_octets, accounts.c.quota_octets)
+    .returning(
+        accounts.c.modseq,
+        accounts.c.inbox_id,
+        accounts.c.used_octets,
+        accounts.c.quota_octets,
+        accounts.c.term_s,
+    )
 )
 _EPOCH = Statement(
     select(accounts.c.epoch, accounts.c.state, accounts.c.modseq).where(accounts.c.account_id == bindparam("account"))
@@ -219,14 +225,27 @@ def change(tx: Transaction, account: AccountId, octets: int = 0) -> int:
     return arrive(tx, account, octets)[0]
 
 
-def arrive(tx: Transaction, account: AccountId, octets: int) -> tuple[int, int]:
+def arrive(tx: Transaction, account: AccountId, octets: int) -> tuple[int, FolderId]:
     """As `change`; also the number of the account's INBOX."""
+    row = _change(tx, account, octets)
+    return row[0], FolderId(row[1])
+
+
+def put_in(tx: Transaction, account: AccountId, octets: int) -> tuple[int, int | None]:
+    """As `change`; also the account's own term. Raises Refusal(OVER_QUOTA, ACCOUNT_MISSING)."""
+    modseq, _, used, quota, term_s = _change(tx, account, octets)
+    if used > quota:
+        raise Refusal(Reason.OVER_QUOTA, f"account {account}")
+    return modseq, term_s
+
+
+def _change(tx: Transaction, account: AccountId, octets: int) -> Row:
+    """As `_CHANGE` returns them."""
     row = tx.run(_CHANGE, account=account, octets=octets).fetchone()
     if row is None:
         raise Refusal(Reason.ACCOUNT_MISSING, f"account {account}")
-    modseq = int(row[0])
-    tx.wake(account, modseq)
-    return modseq, int(row[1])
+    tx.wake(account, row[0])
+    return row
 
 
 def release(tx: Transaction, account: AccountId, octets: int) -> None:

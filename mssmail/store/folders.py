@@ -59,17 +59,18 @@ _RENAME = Statement(
 )
 _DELETE = Statement(delete(folders).where(folders.c.folder_id == bindparam("folder")))
 _FORGET_VANISHED = Statement(delete(vanished).where(vanished.c.folder_id == bindparam("folder")))
-_COUNT = Statement(
-    update(folders)
-    .where(folders.c.folder_id == bindparam("folder"))
-    .values(
-        uid_next=folders.c.uid_next + bindparam("uids"),
-        messages=folders.c.messages + bindparam("more"),
-        unseen=folders.c.unseen + bindparam("more_unseen"),
-        octets=folders.c.octets + bindparam("more_octets"),
-        modseq=bindparam("new_modseq"),
-    )
-    .returning(folders.c.uid_next)
+_COUNTED = update(folders).values(
+    uid_next=folders.c.uid_next + bindparam("uids"),
+    messages=folders.c.messages + bindparam("more"),
+    unseen=folders.c.unseen + bindparam("more_unseen"),
+    octets=folders.c.octets + bindparam("more_octets"),
+    modseq=bindparam("new_modseq"),
+)
+_COUNT = Statement(_COUNTED.where(folders.c.folder_id == bindparam("folder")).returning(folders.c.uid_next))
+_COUNT_NAMED = Statement(
+    _COUNTED.where(
+        folders.c.account_id == bindparam("account"), folders.c.name_digest == bindparam("digest")
+    ).returning(folders.c.uid_next, folders.c.folder_id, folders.c.uid_validity)
 )
 _TAKE_RECENT = Statement(
     update(folders)
@@ -172,6 +173,30 @@ def count(
         new_modseq=modseq,
     ).fetchone()
     return None if row is None else Uid(int(row[0]) - uids)
+
+
+def count_named(
+    tx: Transaction,
+    account: AccountId,
+    digest: bytes,
+    modseq: int,
+    *,
+    messages: int,
+    unseen: int,
+    octets: int,
+) -> tuple[FolderId, int, Uid] | None:
+    """Make room for new messages in a folder known by its name: its number, its UIDVALIDITY, the first new UID."""
+    row = tx.run(
+        _COUNT_NAMED,
+        account=account,
+        digest=digest,
+        uids=messages,
+        more=messages,
+        more_unseen=unseen,
+        more_octets=octets,
+        new_modseq=modseq,
+    ).fetchone()
+    return None if row is None else (FolderId(row[1]), int(row[2]), Uid(row[0] - messages))
 
 
 def take_recent(tx: Transaction, folder: FolderId) -> None:

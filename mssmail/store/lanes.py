@@ -13,6 +13,7 @@ Invariants:
 
 import asyncio
 import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
@@ -80,15 +81,10 @@ def _settle_all(units: list[_Unit[Any]]) -> None:
 
 
 class _Lane:
-    """The queue, the thread and the answers that both kinds of lane share."""
+    """The ways in and the answers that both kinds of lane share."""
 
-    def __init__(self, name: str) -> None:
-        self._queue: SimpleQueue[_Unit[Any] | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
+    def __init__(self) -> None:
         self._closed = False
-
-    def start(self) -> None:
-        self._thread.start()
 
     async def run(self, work: Work[T]) -> T:
         """Do `work` and wait for it. Cancelling the waiter doesn't undo the work, which is done for nobody then.
@@ -97,32 +93,22 @@ class _Lane:
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._put(_Unit(work, loop, future))
+        self._take_in(_Unit(work, loop, future))
         return await future
-
-    def post(self, work: Work[T]) -> None:
-        """Do `work` some time, for nobody: what is lost where it fails is only counted."""
-        if not self._closed:
-            self._put(_Unit(work, None, None))
 
     def run_blocking(self, work: Work[T], timeout_s: float | None = None) -> T:
         """The same for a caller that has no loop. Never from the loop's own thread."""
         future: Future[T] = Future()
-        self._put(_Unit(work, None, future))
+        self._take_in(_Unit(work, None, future))
         return future.result(timeout_s)
 
-    def _put(self, unit: _Unit[Any]) -> None:
+    def _take_in(self, unit: _Unit[Any]) -> None:
         if self._closed:
             raise Refusal(Reason.UNAVAILABLE, "the store is closing")
-        self._queue.put(unit)
+        self._put(unit)
 
-    def close(self) -> None:
-        """Finish what waits, then end the thread."""
-        if not self._closed:
-            self._closed = True
-            self._queue.put(None)
-            if self._thread.is_alive():
-                self._thread.join()
+    def _put(self, unit: _Unit[Any]) -> None:
+        raise NotImplementedError
 
     def _answer(self, units: list[_Unit[Any]]) -> None:
         """Settle each unit where its waiter lives: one call into each loop for the whole batch."""
@@ -138,26 +124,6 @@ class _Lane:
             except RuntimeError:
                 pass  # the loop has ended, and its waiters with it
 
-    def _serve(self) -> None:
-        raise NotImplementedError
-
-    def _take(self, most: int) -> tuple[list[_Unit[Any]], bool]:
-        """At least one unit, and what else waits; whether to end."""
-        first = self._queue.get()
-        if first is None:
-            return [], True
-        units, ending = [first], False
-        try:
-            while len(units) < most:
-                unit = self._queue.get_nowait()
-                if unit is None:
-                    ending = True
-                    break
-                units.append(unit)
-        except Empty:
-            pass
-        return units, ending
-
 
 class WriteLane(_Lane):
     """The one writer of a process (on PostgreSQL: one of several)."""
@@ -171,7 +137,10 @@ class WriteLane(_Lane):
         on_wakes: Callable[[dict[int, int]], None],
         folder: Path | None = None,
     ) -> None:
-        super().__init__("mssmail-write")
+        super().__init__()
+        self._queue: SimpleQueue[list[_Unit[Any]] | None] = SimpleQueue()
+        self._gathered: dict[asyncio.AbstractEventLoop, list[_Unit[Any]]] = {}
+        self._thread = threading.Thread(target=self._serve, name="mssmail-write", daemon=True)
         self._connect = connect
         self._driver: Driver | None = None
         self._dialect = dialect
@@ -184,13 +153,71 @@ class WriteLane(_Lane):
         self.committed_at = float("-inf")
         """When the last batch was committed, by the clock's `monotonic`."""
 
+    def start(self) -> None:
+        self._thread.start()
+
+    def post(self, work: Work[T]) -> None:
+        """Do `work` some time, for nobody: what is lost where it fails is only counted."""
+        if not self._closed:
+            self._put(_Unit(work, None, None))
+
+    def _put(self, unit: _Unit[Any]) -> None:
+        """What a loop asks for in one turn is handed over at the turn's end: one commit, and one change of threads."""
+        loop = unit.loop
+        if loop is None:
+            self._queue.put([unit])
+            return
+        gathered = self._gathered.get(loop)
+        if gathered is None:
+            self._gathered[loop] = [unit]
+            loop.call_soon(self._look_again, loop, 0)
+        else:
+            gathered.append(unit)
+
+    def _look_again(self, loop: asyncio.AbstractEventLoop, before: int) -> None:
+        """Hand over what was gathered once a turn of the loop has brought nothing more."""
+        count = len(self._gathered.get(loop, ()))
+        if before < count < BATCH_UNITS:
+            loop.call_soon(self._look_again, loop, count)
+        else:
+            self._hand_over(loop)
+
+    def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
+        gathered = self._gathered.pop(loop, None)
+        if gathered is not None:
+            self._queue.put(gathered)
+
+    def close(self) -> None:
+        """Finish what waits, then end the thread."""
+        if not self._closed:
+            self._closed = True
+            for loop in list(self._gathered):
+                self._hand_over(loop)
+            self._queue.put(None)
+            if self._thread.is_alive():
+                self._thread.join()
+
     def _serve(self) -> None:
         ending = False
         while not ending:
-            units, ending = self._take(BATCH_UNITS)
-            if units:
-                self._commit_all(units)
+            units, ending = self._take()
+            for start in range(0, len(units), BATCH_UNITS):
+                self._commit_all(units[start : start + BATCH_UNITS])
         self._drop_connection()
+
+    def _take(self) -> tuple[list[_Unit[Any]], bool]:
+        """At least one unit, and what else waits; whether to end."""
+        units: list[_Unit[Any]] = []
+        gathered = self._queue.get()
+        try:
+            while gathered is not None:
+                units += gathered
+                if len(units) >= BATCH_UNITS:
+                    return units, False
+                gathered = self._queue.get_nowait()
+        except Empty:
+            return units, False
+        return units, True
 
     def _commit_all(self, units: list[_Unit[Any]]) -> None:
         """Commit the batch; where a unit fails, again with savepoints; where it can't stand, each unit alone."""
@@ -318,54 +345,81 @@ class WriteLane(_Lane):
 
 
 class ReadLanes(_Lane):
-    """A few readers over one queue, each with a connection and one snapshot a unit."""
+    """A few readers, each with a connection and one snapshot a unit.
+
+    The reader that went idle last is woken first: its memory is the warmest. One shared queue would wake the others too
+    for each unit (a SimpleQueue passes its lock on), only to find nothing.
+    """
 
     def __init__(
         self, connect: Callable[[], Driver], dialect: Dialect, clock: Clock, count: int, folder: Path | None = None
     ) -> None:
-        super().__init__("mssmail-read-0")
+        super().__init__()
         self._connect = connect
         self._dialect = dialect
         self._clock = clock
         self._folder = folder
-        self._others = [
-            threading.Thread(target=self._serve, name=f"mssmail-read-{k}", daemon=True) for k in range(1, count)
+        self._lock = threading.Lock()
+        self._waiting: deque[_Unit[Any] | None] = deque()
+        """Units that found every reader at work; None for a reader that is to end."""
+        self._idle: list[SimpleQueue[_Unit[Any] | None]] = []
+        self._threads = [
+            threading.Thread(target=self._serve, name=f"mssmail-read-{k}", daemon=True) for k in range(count)
         ]
 
     def start(self) -> None:
-        super().start()
-        for thread in self._others:
+        for thread in self._threads:
             thread.start()
 
     def close(self) -> None:
+        """Finish what waits, then end the threads."""
         if not self._closed:
             self._closed = True
-            for _ in range(1 + len(self._others)):
-                self._queue.put(None)
-            for thread in [self._thread, *self._others]:
+            for _ in self._threads:
+                self._put(None)
+            for thread in self._threads:
                 if thread.is_alive():
                     thread.join()
 
+    def _put(self, unit: _Unit[Any] | None) -> None:
+        with self._lock:
+            if not self._idle:
+                self._waiting.append(unit)
+                return
+            own = self._idle.pop()
+        own.put(unit)
+
+    def _next(self, own: "SimpleQueue[_Unit[Any] | None]") -> _Unit[Any] | None:
+        """What waits, or what comes into a reader's own queue once it is idle."""
+        with self._lock:
+            if self._waiting:
+                return self._waiting.popleft()
+            self._idle.append(own)
+        return own.get()
+
     def _serve(self) -> None:
+        own: SimpleQueue[_Unit[Any] | None] = SimpleQueue()
         driver: Driver | None = None
-        while True:
-            unit = self._queue.get()
-            if unit is None:
-                break
-            try:
-                if driver is None:
-                    driver = self._connect()
-                driver.execute("BEGIN")
-                try:
-                    unit.result = unit.work(Transaction(driver, self._dialect, self._clock.now()))
-                finally:
-                    if in_transaction(driver):
-                        driver.execute("COMMIT")
-            except Exception as error:  # noqa: BLE001 - handed to the unit's waiter
-                unit.error = refusal_of(error, self._folder) or error
-                if driver is not None and unit.error is not error:
-                    driver.close()
-                    driver = None
+        while (unit := self._next(own)) is not None:
+            driver = self._read(driver, unit)
             self._answer([unit])
         if driver is not None:
             driver.close()
+
+    def _read(self, driver: Driver | None, unit: _Unit[Any]) -> Driver | None:
+        """Run one unit; the connection, None where it is to be made anew."""
+        try:
+            if driver is None:
+                driver = self._connect()
+            driver.execute("BEGIN")
+            try:
+                unit.result = unit.work(Transaction(driver, self._dialect, self._clock.now()))
+            finally:
+                if in_transaction(driver):
+                    driver.execute("COMMIT")
+        except Exception as error:  # noqa: BLE001 - handed to the unit's waiter
+            unit.error = refusal_of(error, self._folder) or error
+            if driver is not None and unit.error is not error:
+                driver.close()
+                return None
+        return driver

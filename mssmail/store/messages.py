@@ -17,7 +17,7 @@ from mssmail.base.ids import AccountId, BodyId, FolderId, Period, Uid
 from mssmail.base.search import Flag
 from mssmail.store import folders
 from mssmail.store.interface import Row, Statement, Transaction, Values, put
-from mssmail.store.schema import bodies, body_outbox, messages, periods, records, vanished, wraps
+from mssmail.store.schema import bodies, body_outbox, messages, periods, records, search_due, vanished, wraps
 
 Ranges = Sequence[tuple[int, int]]
 
@@ -30,8 +30,11 @@ _m = messages.c
 
 @dataclass(frozen=True, slots=True)
 class NewMessage:
-    """A message about to stand in a folder."""
+    """A message about to stand in a folder, in the place that `folders.count` made for it."""
 
+    folder_id: FolderId
+    uid: Uid
+    modseq: int
     account_id: AccountId
     body_id: BodyId
     period: Period
@@ -43,6 +46,19 @@ class NewMessage:
     keywords: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class NewBody:
+    """A sealed body with its sealed record, and its key wrapped for each account and period."""
+
+    body_id: BodyId
+    size_octets: int
+    lengths: bytes
+    data: bytes | None
+    """None where the body store has it."""
+    record: bytes
+    wraps: Sequence[tuple[AccountId, Period, bytes]]
+
+
 def _in_range() -> ColumnElement[bool]:
     return and_(_m.folder_id == bindparam("folder"), _m.uid >= bindparam("low"), _m.uid <= bindparam("high"))
 
@@ -51,6 +67,7 @@ _PUT = put(messages)
 _PUT_BODY = put(bodies)
 _PUT_RECORD = put(records)
 _PUT_WRAP = put(wraps, ignore_existing=True)
+_PUT_DUE = put(search_due, ignore_existing=True)
 _PUT_PERIOD = put(periods, ignore_existing=True)
 _PERIOD_OPEN = Statement(select(periods.c.state).where(periods.c.period == bindparam("period")))
 
@@ -238,69 +255,53 @@ def period_is_open(tx: Transaction, period: Period) -> bool:
     return False
 
 
-def add_body(
-    tx: Transaction,
-    body: BodyId,
-    *,
-    size_octets: int,
-    lengths: bytes,
-    data: bytes | None,
-    record: bytes,
-    at: int,
-) -> None:
-    """A sealed body with its sealed record; `data` is None where the body store has it."""
-    tx.run(
+def add_bodies(tx: Transaction, new: Sequence[NewBody]) -> None:
+    """Sealed bodies with their sealed records and wraps, each to be made searchable for who has a wrap of it."""
+    at = int(tx.now)
+    tx.run_many(
         _PUT_BODY,
-        body_id=body,
-        size_octets=size_octets,
-        created_at=at,
-        place=int(data is None),
-        lengths=lengths,
-        data=data,
+        [
+            {
+                "body_id": body.body_id,
+                "size_octets": body.size_octets,
+                "created_at": at,
+                "place": int(body.data is None),
+                "lengths": body.lengths,
+                "data": body.data,
+            }
+            for body in new
+        ],
     )
-    tx.run(_PUT_RECORD, body_id=body, sealed=record)
+    tx.run_many(_PUT_RECORD, [{"body_id": body.body_id, "sealed": body.record} for body in new])
+    held: list[Values] = [
+        {"body_id": body.body_id, "account_id": account, "period": period, "wrapped": wrapped}
+        for body in new
+        for account, period, wrapped in body.wraps
+    ]
+    tx.run_many(_PUT_WRAP, held)
+    tx.run_many(_PUT_DUE, held)
 
 
-def add_wrap(tx: Transaction, account: AccountId, body: BodyId, period: Period, wrapped: bytes) -> None:
-    tx.run(_PUT_WRAP, body_id=body, account_id=account, period=period, wrapped=wrapped)
+def add(tx: Transaction, new: Sequence[NewMessage]) -> None:
+    """Put messages into folders."""
+    tx.run_many(_PUT, [_row(message) for message in new])
 
 
-def add(tx: Transaction, folder: FolderId, message: NewMessage, modseq: int, saved_at: int) -> Uid | None:
-    """Put a message into a folder; its UID, or None where the folder is gone."""
-    return add_all(tx, folder, [message], modseq, saved_at)
-
-
-def add_all(tx: Transaction, folder: FolderId, new: Sequence[NewMessage], modseq: int, saved_at: int) -> Uid | None:
-    """Put messages into a folder, in order; the first of their UIDs in a row, or None where the folder is gone."""
-    first = folders.count(
-        tx,
-        folder,
-        modseq,
-        uids=len(new),
-        messages=len(new),
-        unseen=sum(not message.flags & _SEEN for message in new),
-        octets=sum(message.size_octets for message in new),
-    )
-    if first is not None:
-        tx.run_many(_PUT, [_new_row(folder, first + k, message, modseq, saved_at) for k, message in enumerate(new)])
-    return first
-
-
-def _new_row(folder: FolderId, uid: int, message: NewMessage, modseq: int, saved_at: int) -> Values:
+def _row(message: NewMessage) -> Values:
     return {
-        "folder_id": folder,
-        "uid": uid,
+        "folder_id": message.folder_id,
+        "uid": message.uid,
         "account_id": message.account_id,
         "body_id": message.body_id,
         "period": message.period,
         "arrived_at": message.arrived_at,
-        "saved_at": saved_at,
+        "saved_at": message.arrived_at,
         "internal_date": message.internal_date,
         "zone_minutes": message.zone_minutes,
         "size_octets": message.size_octets,
         "flags": message.flags,
         "keywords": message.keywords,
-        "modseq": modseq,
+        "modseq": message.modseq,
     }
 
 

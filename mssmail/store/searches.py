@@ -62,7 +62,6 @@ _COLUMNS_OF = Statement(
     .order_by(_c["count"])
 )
 
-_PUT_DUE = put(search_due, ignore_existing=True)
 _DUE = Statement(
     select(_d.account_id, _d.period, _d.body_id, wraps.c.wrapped, search_texts.c.body_id, _e.columns_id)
     .select_from(
@@ -193,11 +192,6 @@ class NewColumns:
     """Of the new entries."""
     replaced: Sequence[tuple[BodyId, int]]
     """The others and how many entries they had."""
-
-
-def mark_due(tx: Transaction, account: AccountId, body: BodyId, period: Period) -> None:
-    """A message came: let it be made searchable."""
-    tx.run(_PUT_DUE, account_id=account, period=period, body_id=body)
 
 
 def due(tx: Transaction, first: int, count: int) -> list[Due]:

@@ -7,7 +7,7 @@ import pytest
 
 from mssmail.base.principal import Principal
 from mssmail.base.search import Flag
-from mssmail.flow.append import Append
+from mssmail.flow.append import Append, Targets
 from mssmail.flow.change import Changer, FlagWish
 from mssmail.flow.view import View
 from tests.support.houses import Home
@@ -24,7 +24,7 @@ def home(tmp_path: Path) -> Iterator[Home]:
 
 
 async def filled(home: Home, who: Principal, count: int) -> View:
-    append = Append(home.house, who, "INBOX")
+    append = Append(Targets(home.house, who), "INBOX")
     await append.look()
     for _ in range(count):
         append.begin()

@@ -17,12 +17,12 @@ from mssmail.base.search import And, Arrived, Body, Flag, HasFlag, Header, Key, 
 from mssmail.base.section import Part, Section, Span
 from mssmail.crypto.envelope import Unsealable
 from mssmail.crypto.keystore import KeyDestroyed
-from mssmail.flow.append import Append, Appended
+from mssmail.flow.append import Append, Appended, Targets
 from mssmail.flow.boxes import Boxes
 from mssmail.flow.change import Changer, FlagWish
 from mssmail.flow.deliver import Replay, deliver
 from mssmail.flow.keep import Keeper, Kept
-from mssmail.flow.purge import Purge, PurgeStopped
+from mssmail.flow.purge import Purge, PurgeStopped, set_term
 from mssmail.flow.read import Reader, Wanted
 from mssmail.flow.search import search
 from mssmail.flow.view import View, open_view
@@ -157,7 +157,7 @@ async def test_copy_and_move_keep_order_flags_and_counts(home: Home) -> None:
 
 async def _appended(home: Home, who: Principal, *bodies: bytes) -> Appended:
     """Append them to the INBOX by one command."""
-    spool = Append(home.house, who, "INBOX")
+    spool = Append(Targets(home.house, who), "INBOX")
     await spool.look()
     for octets in bodies:
         spool.begin()
@@ -177,6 +177,45 @@ async def test_append_counts_against_the_quota(home: Home) -> None:
     row = await Boxes(home.house).status(anne, "INBOX")
     assert (row.messages, row.unseen, row.uid_next) == (1, 0, 2)
     assert home.tx().driver.execute("SELECT count(*) FROM bodies").fetchone() == (1,)
+
+
+async def _append_small(targets: Targets, folder: str) -> Appended:
+    spool = Append(targets, folder)
+    await spool.look()
+    spool.begin()
+    await spool.write(SMALL)
+    await spool.end(0, frozenset(), None)
+    return await spool.finish()
+
+
+async def test_a_folder_put_into_before_may_be_gone(home: Home) -> None:
+    """What a session remembers of a folder lets no message into one that was deleted; made anew, it is found."""
+    anne = home.add_account("anne")
+    boxes, targets = Boxes(home.house), Targets(home.house, anne)
+    await boxes.create(anne, "Plans")
+    assert (await _append_small(targets, "Plans")).first == 1
+    await boxes.delete(anne, "Plans")
+    for _ in range(2):
+        with pytest.raises(Refusal) as refused:
+            await _append_small(targets, "Plans")
+        assert refused.value.reason is Reason.FOLDER_MISSING
+    await boxes.create(anne, "Plans")
+    assert (await _append_small(targets, "Plans")).first == 1
+    assert accounts.by_id(home.tx(), anne.account).used_octets == len(SMALL)
+
+
+async def test_append_goes_by_the_term_of_now(home: Home) -> None:
+    """A term that is changed while a session lives counts for its next APPEND."""
+    anne = home.add_account("anne")
+    targets = Targets(home.house, anne)
+    await _append_small(targets, "INBOX")
+    await set_term(home.house, anne.account, 3600, "test")
+    await _append_small(targets, "INBOX")
+    periods = [row[0] for row in home.tx().driver.execute("SELECT period FROM messages ORDER BY uid")]
+    now = home.clock.now()
+    assert periods[0] - now > 86_400
+    assert 3600 <= periods[1] - now <= 2 * 3600
+    assert home.tx().driver.execute("SELECT count(*) FROM wraps").fetchone() == (2,)
 
 
 async def test_append_keeps_little_in_memory(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from mssmail.base.clock import FakeClock
 from mssmail.base.ids import AccountId, BodyId, Period
 from mssmail.base.principal import Principal
 from mssmail.base.search import Flag
-from mssmail.flow.append import Append
+from mssmail.flow.append import Append, Targets
 from mssmail.flow.change import Changer, FlagWish
 from mssmail.flow.read import Reader
 from mssmail.flow.shelf import Shelf
@@ -74,7 +74,7 @@ def home(tmp_path: Path) -> Iterator[Home]:
 
 
 async def put(home: Home, who: Principal, count: int) -> View:
-    spool = Append(home.house, who, "INBOX")
+    spool = Append(Targets(home.house, who), "INBOX")
     await spool.look()
     for k in range(count):
         spool.begin()

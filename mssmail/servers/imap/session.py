@@ -16,6 +16,7 @@ from functools import cache
 from mssmail.base.principal import Door, Principal
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.base.search import SequenceSet
+from mssmail.flow.append import Targets
 from mssmail.flow.bearer import TokenLogin
 from mssmail.flow.boxes import Boxes
 from mssmail.flow.house import House
@@ -117,6 +118,7 @@ class Session:
         "selected",
         "service",
         "stream",
+        "targets",
     )
 
     def __init__(self, service: Service, stream: Stream, *, tls: bool) -> None:
@@ -126,6 +128,8 @@ class Session:
         self.framer = Framer(BEFORE_LOGIN)
         self.principal: Principal | None = None
         self.selected: Selected | None = None
+        self.targets: Targets | None = None
+        """Where APPEND has put messages; None until it did."""
         self.follows_modseqs = False
         """Whether the client has asked to be told mod-sequences, by any of RFC 7162 §3.1's ways."""
         self.mid_literal = False

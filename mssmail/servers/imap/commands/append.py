@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from mssmail.base.refusal import Reason, Refusal
-from mssmail.flow.append import Append
+from mssmail.flow.append import Append, Targets
 from mssmail.servers.imap import replies
 from mssmail.servers.imap.commands.outcome import of, ok
 from mssmail.servers.imap.session import Session
@@ -20,8 +20,10 @@ async def append(session: Session, request: Request) -> Status:
     Whatever goes wrong with any message, none is kept (RFC 3502).
     """
     command = of(request, commands.Append)
+    if session.targets is None:
+        session.targets = Targets(session.house, session.who)
+    spool = Append(session.targets, command.mailbox)
     try:
-        spool = Append(session.house, session.who, command.mailbox)
         await spool.look()
     except Refusal as refusal:
         return await session.turn_away(_refused(refusal, request.tag))
