@@ -146,7 +146,7 @@ class TokenLogin(Login):
     async def _by_known_token(self, door: Door, client: Subject, token: Secret, key: _Key) -> Principal | None:
         """What was let in before with the same token, in one transaction and no other; None: look at it anew."""
         found = self._known.get(key)
-        if found is None or self._access(found.asked) is not None:
+        if found is None or self._access(door, found.asked) is not None:
             return None
         if found.authorization is None and not isinstance(self._providers.vouch(token, may_call=False), Vouched):
             return None

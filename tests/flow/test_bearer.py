@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mssmail.base.ids import AccountId
-from mssmail.base.principal import Mechanism
+from mssmail.base.principal import Door, Mechanism
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.base.secret import Secret
 from mssmail.demo import people as demo
@@ -81,7 +81,7 @@ async def test_own(town: TokenTown) -> None:
 async def test_authzid(town: TokenTown, own: bool) -> None:
     """One's own address, in any case, or a box delegated to one, is opened; no other, there or not."""
     token = town.grant().access if own else Secret(town.played.token())
-    await town.people.delegate(address(ORG), address(CLAIRE))
+    await town.delegate(ORG, CLAIRE)
     for authzid, opened in (("Claire.MARTIN@demo.mssante.fr", CLAIRE), (str(address(ORG)), ORG)):
         principal = await town.by_token(token, authzid)
         assert principal.address == address(opened)
@@ -250,9 +250,9 @@ async def test_changed_meanwhile(town: TokenTown, monkeypatch: pytest.MonkeyPatc
     issued = town.grant()
     access = town.login._access
 
-    def lose(asked: Asked) -> Refusal | None:
+    def lose(door: Door, asked: Asked) -> Refusal | None:
         town.revoke(issued)
-        return access(asked)
+        return access(door, asked)
 
     monkeypatch.setattr(town.login, "_access", lose)
     assert await refused(town, issued.access) is Reason.UNAVAILABLE
