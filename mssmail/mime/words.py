@@ -9,9 +9,7 @@ from mssmail.mime.transfer import base64_octets
 
 _WORD = re.compile(rb"=\?([^?*\s]{1,40})(?:\*[^?\s]{0,40})?\?([bBqQ])\?([^?]*)\?=")
 
-_PLAIN_BLOCK = re.compile(
-    rb"(?:[!-9;-~]++: [!-~][ \t!-~]*+(?:\r\n[ \t][ \t!-~]*+)*+(?<![ \t])\r\n)++(?:\r\n)?"
-).fullmatch
+_PLAIN_BLOCK = re.compile(rb"(?:[!-9;-~]++: [!-~][ \t!-~]*+(?:\r\n[ \t][ \t!-~]*+)*(?<![ \t])\r\n)+(?:\r\n)?").fullmatch
 """A block of ASCII that is written as `header_text` gives it, but for its line breaks: nearly every one."""
 _FOLDED_LINE = re.compile(rb"\r\n(?=[ \t])")
 
