@@ -8,11 +8,12 @@ import contextlib
 import ctypes
 import gc
 import os
+import sys
+import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import uvloop
 from sqlalchemy.engine import Dialect
@@ -64,12 +65,10 @@ from mssmail.store.bodies import Bodies, FileBodies
 from mssmail.store.interface import Driver, Transaction
 from mssmail.store.lanes import ReadLanes, WriteLane
 
-if TYPE_CHECKING:
-    from mssmail.servers.web.server import WebServer
-
 ADMINISTRATION = -1
 """The slot of a process that isn't a worker: a command."""
 READERS = 2
+HASHING_NICENESS = 10
 SNAPSHOT = "directory.db"
 METRICS_EVERY_S = 5.0
 CLOSE_GRACE_S = 3.0
@@ -147,7 +146,8 @@ class Assembly:
         read = ReadLanes(connect, engine.dialect, clock, READERS, data)
         directory = Directory(directory_path(settings), clock)
         crypto_work = ThreadPoolExecutor(2, "mssmail-crypto")
-        password_work = ThreadPoolExecutor(max(1, min(4, (os.cpu_count() or 2))), "mssmail-password")
+        cores = os.cpu_count() or 2
+        password_work = ThreadPoolExecutor(max(1, min(4, cores)), "mssmail-password", initializer=_stand_back)
         for lane in (write, read):
             lane.start()
         self._stack.callback(directory.close)
@@ -169,6 +169,7 @@ class Assembly:
             slot,
             crypto_work,
             password_work,
+            max(1, min(2, cores - 1)),
         )
 
     def _register(self, connect: Callable[[], Driver], dialect: Dialect, slot: int) -> ChainId:
@@ -221,7 +222,6 @@ def wanted_places(settings: Settings) -> list[Place]:
         ("submissions", listen.host, listen.submissions),
         ("imap", listen.host, listen.imap),
         ("imaps", listen.host, listen.imaps),
-        ("https", listen.host, listen.https),
         ("metrics", listen.metrics_host, listen.metrics),
     ]
     return [Place(name, host, port) for name, host, port in named if port is not None]
@@ -231,6 +231,13 @@ def run_loop(main: Coroutine[None, None, None]) -> None:
     """Run a worker on uvloop: 25 KB an idle TLS connection, where the standard loop takes 280."""
     _tune_malloc()
     uvloop.run(main)
+
+
+def _stand_back() -> None:
+    """Let a thread run when others need the core less: the loop goes before Argon2. Linux has a niceness a thread."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), HASHING_NICENESS)
 
 
 def _tune_malloc() -> None:
@@ -305,13 +312,6 @@ def worker_of(configuration: Configuration) -> WorkerLife:
     return worker
 
 
-def _web_server(house: House, login: TokenLogin, standing: Standing, port: int) -> "WebServer":
-    """Imported only where it listens: its libraries take some megabytes."""
-    from mssmail.servers.web.server import WebServer
-
-    return WebServer(house, login, standing, port=port)
-
-
 class _Worker:
     """One worker: its listeners and its standing tasks."""
 
@@ -337,8 +337,6 @@ class _Worker:
             for role in (Role.SUBMISSION, Role.SUBMISSIONS)
         ]
         self._imap = ImapServer(house, login, Boxes(house), self._sessions, tls=self._tls.context)
-        https = post.places.get("https")
-        self._web = None if https is None else _web_server(house, login, standing, https.port)
         self._listeners: list[asyncio.Server] = []
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -382,8 +380,6 @@ class _Worker:
             "imaps": (self._imap.implicit, True),
             "metrics": (metrics.factory, False),
         }
-        if self._web is not None:
-            starts["https"] = (self._web.factory, True)
         for name, place in self._post.places.items():
             if name == "metrics" and self._post.slot:
                 continue
@@ -458,8 +454,6 @@ class _Worker:
         for listener in self._listeners:
             listener.close()
         closings = [server.close(CLOSE_GRACE_S) for server in self._smtp]
-        if self._web is not None:
-            closings.append(self._web.close(CLOSE_GRACE_S))
         await asyncio.gather(*closings, self._imap.close(CLOSE_GRACE_S))
         for task in self._tasks:
             task.cancel()

@@ -24,6 +24,8 @@ class Reason(Enum):
     """Unknown login, wrong password, wrong code: told apart by nobody outside."""
     CODE_USED = "code-used"
     """Only for the trail; the wire hears CREDENTIALS."""
+    GRANT_ENDED = "grant-ended"
+    """The password with a code that a grant took which has ended: nothing is wrong but that a new code is due."""
     LOCKED = "locked"
     """Too many failures from this address or on this account; passes with time."""
     CERTIFICATE = "certificate"

@@ -39,6 +39,31 @@ def list_(ctx: typer.Context, json: JSON = False) -> None:
 
 
 @app.command()
+def add(
+    ctx: typer.Context,
+    client: Annotated[str, typer.Argument(metavar="CLIENT", help="An IP address; of IPv6, its /64 is meant.")],
+    term: Annotated[str, typer.Option("--for", metavar="TIME", help="How long, as 1h or 7d.")] = "1h",
+) -> None:
+    """Close an address to passwords and tokens; certificates pass."""
+    from mssmail.flow.bans import Bans
+    from mssmail.settings.units import parse_duration
+
+    try:
+        seconds = parse_duration(term)
+    except ValueError as error:
+        raise Stop(UNUSABLE, f"--for: {error}") from None
+
+    async def work(desk: Desk) -> str:
+        return await Bans(desk.house, by()).add(client, seconds)
+
+    try:
+        closed = act(ctx, work)
+    except ValueError as error:
+        raise Stop(UNUSABLE, str(error)) from None
+    screen.line(f"{closed}: closed for {term}")
+
+
+@app.command()
 def clear(
     ctx: typer.Context,
     subject: Annotated[str, typer.Argument(metavar="[CLIENT|LOGIN]", help="An IP address or a login.")] = "",

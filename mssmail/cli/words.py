@@ -15,6 +15,7 @@ WORDS: Final[dict[Reason, str]] = {
     Reason.DIRECTORY_STALE: "the directory in service is older than directory.max_age; `mssmail directory refresh`",
     Reason.CREDENTIALS: "login, password or code is wrong",
     Reason.CODE_USED: "the code was used before",
+    Reason.GRANT_ENDED: "the grant has ended: a new code is due",
     Reason.LOCKED: "locked after too many failures; `mssmail ban clear` lifts that",
     Reason.CERTIFICATE: "the certificate is revoked, out of date, of the wrong kind, or names nobody here",
     Reason.NOT_DELEGATED: "isn't delegated to that box",

@@ -23,12 +23,13 @@ from mssmail.base.saslprep import saslprep
 from mssmail.base.secret import Secret
 from mssmail.flow.house import House
 from mssmail.flow.standing import Standing
+from mssmail.flow.turns import Turns
 from mssmail.identity import authenticate
 from mssmail.identity.authenticate import Attempt, Proof, Proved, Seen, Settled
 from mssmail.identity.certificates import Holder
 from mssmail.identity.credentials import Dossier
 from mssmail.identity.lockout import Subject, delay_s
-from mssmail.metrics.registry import counter, gauge
+from mssmail.metrics.registry import counter
 from mssmail.policy.access import access
 from mssmail.policy.facts import AccessFacts
 from mssmail.policy.facts import Standing as AccountStanding
@@ -43,11 +44,11 @@ LOCKED_DELAY_S: Final = 1.0
 LOCKED_TRACED_EVERY_S: Final = 60.0
 GRANTED: Final = frozenset({"smtp", "imap"})
 """Protocols on which a grant spares new codes. HTTPS has sessions of its own, and takes each code once."""
-MAX_WAITING: Final = 2_000
-"""Passwords that wait for Argon2: 17 s of work for two threads. Beyond, the answer is to come back later."""
+DAY_S: Final = 86_400
 EXPIRE_EVERY_S: Final = 600.0
 """How often failures that count no more are swept out, by the sign-in that comes next."""
 _MAX_TRACED: Final = 10_000
+_MAX_NOTED: Final = 20_000
 _KNOWN: Final = 5_000
 """Sign-ins of each kind that are known again, some 1 KB each; past that the memory starts anew."""
 NEEDED: Final = {"imap": Right.READ, "smtp": Right.SEND}
@@ -56,7 +57,6 @@ NEEDED: Final = {"imap": Right.READ, "smtp": Right.SEND}
 _sign_ins = counter("mssmail_sign_ins_total", "Sign-ins by outcome.", labels=("protocol", "mechanism", "outcome"))
 _counted = cache(_sign_ins.labels)
 _hashes = counter("mssmail_password_checks_total", "Sign-ins for which Argon2 had to run.")
-_waiting = gauge("mssmail_password_checks_waiting", "Sign-ins that wait for Argon2.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +85,16 @@ class Login:
         self._standing = standing
         self._pause = pause
         self._door = authenticate.Door(house.keys, standing.credentials, house.settings.auth, house.clock)
-        self._queued = 0
+        self._turns = Turns(house.clock, house.password_slots)
+        self._noted: dict[tuple[int, str], int] = {}
+        """The day on which a sign-in of an account from a client's address was last noted among its places."""
         self._swept_at = house.clock.monotonic()
         self._traced: dict[bytes, tuple[float, int]] = {}
         self._by_subject: dict[tuple[str, str], Asked] = {}
         self._by_login: dict[tuple[bytes, bytes, str], tuple[Seen, Asked]] = {}
-        """What a good sign-in found, for the next one like it. Nothing is believed of it: its epochs, its grant and
-        the locks are asked for in the transaction that lets somebody in, and where they differ all is read again."""
+        """What a good sign-in to one's own box found, for the next one like it. Nothing is believed of it: its epochs,
+        its grant and the locks are asked for in the transaction that lets somebody in; where they differ, all is
+        read again."""
 
     def renew(self) -> None:
         """Take up the house's present settings. Takes the time of one Argon2id hash where `auth` changed."""
@@ -142,12 +145,22 @@ class Login:
             self._principal(door, Mechanism.EXTERNAL, asked), serial=holder.serial, issuer=holder.issuer
         )
         details: dict[str, Value] = {"serial": f"{holder.serial:x}"}
-        if not await self._house.write.run(lambda tx: self._entered(tx, principal, details)):
+        login = self._door.lockout.login(self._dossier(asked.person).address.key, known=True)
+
+        def write(tx: Transaction) -> bool:
+            if not self._entered(tx, principal, details):
+                return False
+            if self._door.lockout.lift(tx, login):
+                tx.trail(Event(Kind.BAN_CLEARED, principal.person, login.shown, details={"by": "certificate"}))
+            return True
+
+        if not await self._house.write.run(write):
             return None
-        if len(self._by_subject) >= _KNOWN:
-            self._by_subject.clear()
-        self._by_subject[holder.subject, authzid] = asked
-        self._count(door, Mechanism.EXTERNAL, None)
+        if asked.same_box:
+            if len(self._by_subject) >= _KNOWN:
+                self._by_subject.clear()
+            self._by_subject[holder.subject, authzid] = asked
+        self._welcome(door, principal)
         return principal
 
     def _ask_by_subject(self, tx: Transaction, digest: bytes, authzid: str, wanted: Address | None) -> Asked | None:
@@ -204,25 +217,24 @@ class Login:
         if settled.reason is not None:
             raise await self._told(door, settled)
         assert asked is not None
-        self._door.remember(attempt, settled)
-        if settled.grant is not None and seen.row is not None:
+        self._door.remember(asked.person.account_id, attempt, settled)
+        if settled.grant is not None and seen.row is not None and asked.same_box:
             if len(self._by_login) >= _KNOWN:
                 self._by_login.clear()
             found = Seen(replace(seen.row, secrets=settled.secrets), settled.grant, None)
             self._by_login[attempt.digest, attempt.grant_client, authzid] = found, asked
-        self._count(door, Mechanism.PASSWORD, None)
-        return self._principal(door, Mechanism.PASSWORD, asked)
+        principal = self._principal(door, Mechanism.PASSWORD, asked)
+        self._welcome(door, principal)
+        return principal
 
     async def _by_known(self, door: Door, attempt: Attempt, authzid: str) -> Principal | None:
         """What was accepted before in the same grant, in one transaction and no other; None: look at it anew."""
         key = (attempt.digest, attempt.grant_client, authzid)
         seen, asked = self._by_login.get(key, (None, None))
-        if (
-            seen is None
-            or asked is None
-            or self._door.recall(attempt, seen) is None
-            or self._access(door, asked) is not None
-        ):
+        if seen is None or asked is None:
+            return None
+        proved = self._door.recall(attempt, seen)
+        if proved is None or proved.proof is not Proof.REMEMBERED or self._access(door, asked) is not None:
             return None
         principal = self._principal(door, Mechanism.PASSWORD, asked)
         details: dict[str, Value] = {"proof": Proof.REMEMBERED.value}
@@ -233,7 +245,7 @@ class Login:
         if not await self._house.write.run(write):
             self._by_login.pop(key, None)
             return None
-        self._count(door, Mechanism.PASSWORD, None)
+        self._welcome(door, principal)
         return principal
 
     def _look(self, tx: Transaction, attempt: Attempt, authzid: str) -> tuple[Seen, Asked | None]:
@@ -255,18 +267,14 @@ class Login:
         return True
 
     async def _prove(self, attempt: Attempt, seen: Seen) -> Proved:
-        """Verify off the loop. Raises Refusal(UNAVAILABLE) where too many wait already."""
-        if self._queued >= MAX_WAITING:
-            raise Refusal(Reason.UNAVAILABLE, "too many sign-ins at once")
-        self._queued += 1
-        _hashes.inc()
-        _waiting.inc()
-        try:
+        """Verify off the loop, in turn. Raises Refusal(UNAVAILABLE) where too many wait already."""
+
+        async def work() -> Proved:
+            _hashes.inc()
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self._house.password_work, self._door.prove, attempt, seen)
-        finally:
-            self._queued -= 1
-            _waiting.dec()
+
+        return await self._turns.take(attempt.client.shown or "", work, known=seen.known_place)
 
     async def _told(self, door: Door, settled: Settled) -> Refusal:
         """Count a refusal, hold it back where it was a failure, and reduce it to what the peer may hear."""
@@ -274,7 +282,7 @@ class Login:
         self._count(door, Mechanism.PASSWORD, settled.reason)
         if settled.failed is not None:
             await self._pause(delay_s(settled.failed.before))
-        elif settled.reason is Reason.LOCKED:
+        elif settled.reason in (Reason.LOCKED, Reason.GRANT_ENDED):
             await self._pause(LOCKED_DELAY_S)
         return Refusal(Reason.CREDENTIALS if settled.reason is Reason.CODE_USED else settled.reason)
 
@@ -349,6 +357,8 @@ class Login:
         for number, (_, signed_in_at) in zip(numbers, found, strict=True):
             if now - signed_in_at >= SIGNED_IN_EVERY_S:
                 accounts.signed_in(tx, number, now)
+        if self._noted.get((principal.person, principal.client)) != now // DAY_S:
+            self._note_place(tx, principal)
         details: dict[str, Value] = {
             "protocol": principal.protocol,
             "mechanism": principal.mechanism.value,
@@ -358,6 +368,11 @@ class Login:
         }
         tx.trail(Event(Kind.SIGNED_IN, principal.account, str(principal.address), details=details))
         return True
+
+    def _note_place(self, tx: Transaction, principal: Principal) -> None:
+        row = accounts.by_id(tx, principal.person)
+        told = row.kind == BoxKind.PER.value and tx.now - row.created_at > DAY_S
+        self._door.places.note(tx, principal.person, principal.client, tell=told and self._house.settings.auth.notices)
 
     def _trace_refused(
         self, tx: Transaction, door: Door, attempt: Attempt, seen: Seen, refused: Refusal | None, settled: Settled
@@ -394,6 +409,13 @@ class Login:
         except Refusal:
             pass
         return refusal
+
+    def _welcome(self, door: Door, principal: Principal) -> None:
+        """After the commit: count a good sign-in, and know its place as noted."""
+        self._count(door, principal.mechanism, None)
+        if len(self._noted) >= _MAX_NOTED:
+            self._noted.clear()
+        self._noted[principal.person, principal.client] = int(self._house.clock.now()) // DAY_S
 
     def _count(self, door: Door, mechanism: Mechanism, reason: Reason | None) -> None:
         outcome = "ok" if reason is None else reason.value

@@ -14,6 +14,7 @@ from typing import Final
 
 from mssmail.base.address import Address
 from mssmail.base.clock import Clock
+from mssmail.base.ids import AccountId
 from mssmail.base.refusal import Reason
 from mssmail.base.saslprep import saslprep
 from mssmail.base.secret import Secret
@@ -23,6 +24,7 @@ from mssmail.identity.grants import NO_GRANTS, Grant, Grants, Memory, Taken
 from mssmail.identity.lockout import Failed, Lockout, Subject
 from mssmail.identity.otp import DIGITS, new_secret, step_among, step_of
 from mssmail.identity.passwords import Passwords
+from mssmail.identity.places import Places
 from mssmail.settings.model import Auth
 from mssmail.store import accounts, grants
 from mssmail.store.accounts import AccountRow, State
@@ -45,6 +47,8 @@ class Proof(Enum):
     """The password, with a code that is valid now."""
     BARE = "bare"
     """The password alone, within a grant, where the settings take that."""
+    ENDED = "ended"
+    """What a grant took that has ended since: the password, with a code from back then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,10 @@ class Attempt:
     whole: str | None
     """All of it as a password."""
     client: Subject
+    place: bytes
+    """The client's digest in rows of places."""
     grant_client: bytes
+    """The same in rows of grants, or NO_GRANTS."""
 
     @property
     def presented(self) -> str | None:
@@ -79,6 +86,10 @@ class Seen:
     grant: Grant | None
     locked: Subject | None
     """Who is locked, if the attempt isn't to be judged at all."""
+    past: tuple[int, ...] = ()
+    """Steps of codes that ended grants took from this client."""
+    known_place: bool = False
+    """Whether the account's holder came from there lately."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +123,7 @@ class Door:
         self._credentials = credentials
         self._memory = Memory()
         self._take(auth, Passwords(auth))
+        self.places = Places(keys)
         self._nobody = Secrets("", new_secret())
         """Whose code is computed for a login that has none."""
 
@@ -120,7 +132,7 @@ class Door:
         self._auth = auth
         self.passwords = passwords
         self.lockout = Lockout(self._keys, auth)
-        self.grants = Grants(self._keys, auth)
+        self.grants = Grants(auth)
 
     def renew(self, auth: Auth) -> None:
         """Judge by other settings from now on. Grants, failures and what is remembered within grants stay."""
@@ -137,6 +149,7 @@ class Door:
         name = (key or login[:MAX_PRESENTED]) if address is None else address.key
         text = secret.reveal() if len(secret) <= MAX_PRESENTED else ""
         code = text[-DIGITS:] if len(text) > DIGITS and _is_code(text[-DIGITS:]) else ""
+        place = self.places.client(client)
         return Attempt(
             name,
             b"" if address is None else self._credentials.address_digest(address),
@@ -144,7 +157,8 @@ class Door:
             code,
             saslprep(text),
             self.lockout.client(client),
-            self.grants.client(client) if grants else NO_GRANTS,
+            place,
+            place if grants else NO_GRANTS,
         )
 
     def look(self, tx: Transaction, attempt: Attempt) -> Seen:
@@ -152,24 +166,37 @@ class Door:
         row = accounts.by_address(tx, attempt.digest) if attempt.digest else None
         if row is not None and row.state is State.CLOSED:
             row = None
-        grant = None if row is None else self.grants.live(tx, row.account_id, attempt.grant_client)
-        return Seen(row, grant, self._locked(tx, attempt, grant, known=row is not None))
+        if row is None:
+            return Seen(None, None, self._locked(tx, attempt, None, None))
+        grant = self.grants.live(tx, row.account_id, attempt.grant_client)
+        return Seen(
+            row,
+            grant,
+            self._locked(tx, attempt, grant, row),
+            grants.past(tx, row.account_id, attempt.grant_client),
+            self.places.is_trusted(tx, row.account_id, attempt.place),
+        )
 
-    def _locked(self, tx: Transaction, attempt: Attempt, grant: Grant | None, *, known: bool) -> Subject | None:
-        """A live grant passes by the login's lock: a stranger can't lock the owner out. Never by the address's."""
+    def _locked(self, tx: Transaction, attempt: Attempt, grant: Grant | None, row: AccountRow | None) -> Subject | None:
+        """A live grant, and a place that the owner came from, pass by the login's lock: a stranger can't lock the
+        owner out. Never by the address's."""
         if self.lockout.is_locked(tx, attempt.client):
             return attempt.client
-        login = self.lockout.login(attempt.key, known=known)
-        return login if grant is None and self.lockout.is_locked(tx, login) else None
+        login = self.lockout.login(attempt.key, known=row is not None)
+        if grant is not None or not self.lockout.is_locked(tx, login):
+            return None
+        return None if row is not None and self.places.is_trusted(tx, row.account_id, attempt.place) else login
 
     def recall(self, attempt: Attempt, seen: Seen) -> Proved | None:
-        """The proof without Argon2, where this process accepted the same before in the same grant."""
+        """The proof without Argon2, where this process accepted the same before, in the grant or in an ended one."""
         presented = attempt.presented
-        if seen.grant is None or seen.row is None or seen.row.secrets is None or presented is None:
+        if seen.row is None or seen.row.secrets is None or presented is None:
             return None
-        if not self._memory.knows(seen.grant.number, seen.row.secrets, presented):
-            return None
-        return Proved(Proof.REMEMBERED)
+        if seen.grant is not None and self._memory.knows(seen.grant.number, seen.row.secrets, presented):
+            return Proved(Proof.REMEMBERED)
+        served = self._memory.served(seen.row.account_id, attempt.grant_client, presented)
+        live = None if seen.grant is None else seen.grant.number
+        return None if served is None or served == live else Proved(Proof.ENDED)
 
     def prove(self, attempt: Attempt, seen: Seen) -> Proved:
         """Verify password and code; blocks for an Argon2 hash. Never raises for what was presented."""
@@ -185,6 +212,8 @@ class Door:
                 return Proved(Proof.ACCEPTED_CODE, accepted, self._rehashed(secrets, attempt.password))
             if valid is not None:
                 return Proved(Proof.VALID_CODE, valid, self._rehashed(secrets, attempt.password))
+            if step_among(attempt.code, totp, seen.past) is not None:
+                return Proved(Proof.ENDED)
         if seen.grant is not None and self._auth.grant_bare_password and attempt.whole is not None:
             if attempt.password is not None:
                 # the password may end in six digits itself
@@ -208,7 +237,7 @@ class Door:
         if seen.row is None or seen.grant is None:
             return False
         grant, until = grants.still(tx, seen.row.account_id, attempt.grant_client, attempt.client.digest)
-        return grant == seen.grant.number and until <= tx.now
+        return grant == seen.grant.number and (until <= tx.now or not attempt.client.counts)
 
     def settle(self, tx: Transaction, attempt: Attempt, seen: Seen, proved: Proved, refused: Reason | None) -> Settled:
         """Decide, in the transaction that uses the code and counts the failure.
@@ -216,12 +245,14 @@ class Door:
         `refused`: why this person may not come in though they proved who they are; nothing is used or counted then.
         """
         row, grant = self._again(tx, attempt, seen)
-        if self._locked(tx, attempt, grant, known=seen.row is not None) is not None:
+        if self._locked(tx, attempt, grant, seen.row) is not None:
             return Settled(Reason.LOCKED)
         if row is None or not self._still_holds(seen, grant, proved):
             return self._failed(tx, attempt, seen, Reason.CREDENTIALS)
         if refused is not None:
             return Settled(refused, proved.proof)
+        if proved.proof is Proof.ENDED:
+            return Settled(Reason.GRANT_ENDED)
         if proved.proof is Proof.VALID_CODE:
             taken, grant = self.grants.take(tx, row.account_id, attempt.grant_client, proved.step)
             if taken is Taken.USED:
@@ -243,7 +274,7 @@ class Door:
         match proved.proof:
             case Proof.NOTHING:
                 return False
-            case Proof.VALID_CODE:
+            case Proof.VALID_CODE | Proof.ENDED:
                 return True
             case Proof.ACCEPTED_CODE:
                 return grant is not None and proved.step in grant.steps
@@ -264,11 +295,12 @@ class Door:
         accounts.set_secrets(tx, row.account_id, sealed, end_sessions=False)
         return sealed
 
-    def remember(self, attempt: Attempt, settled: Settled) -> None:
+    def remember(self, account: AccountId, attempt: Attempt, settled: Settled) -> None:
         """After the commit: know what was presented again within its grant."""
         presented = attempt.presented
         if settled.grant is not None and presented is not None and settled.secrets:
             self._memory.keep(settled.grant.number, settled.secrets, presented)
+            self._memory.keep_served(account, attempt.grant_client, presented, settled.grant.number)
 
 
 def _is_code(text: str) -> bool:

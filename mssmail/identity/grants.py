@@ -6,6 +6,9 @@ Within it the password is taken with any code that it accepted, or with another 
 `0s` none is ever opened. Step and grant are taken in one transaction: when several connections bring the same code at
 once (Thunderbird opens five), one takes the step and the others find the grant that it opened.
 
+What an ended grant took from the same address is known for that: the code is no longer good, but nobody is guessing,
+so it is told and counts as no failure. A mail program that goes on with its saved password locks nobody out.
+
 Argon2 runs when a password is first seen; after that an HMAC of what was presented, under a random key of this
 process, is looked up. It covers the grant and the sealed secrets, so that it outlives neither.
 """
@@ -20,8 +23,6 @@ from threading import Lock
 from typing import Final
 
 from mssmail.base.ids import AccountId
-from mssmail.crypto.keys import KeyRing
-from mssmail.identity.lockout import client_network
 from mssmail.settings.model import Auth
 from mssmail.store import accounts, grants
 from mssmail.store.grants import GrantRow
@@ -49,11 +50,12 @@ class Taken(Enum):
 class Memory:
     """What this process saw verified, by keyed digest. Safe for threads."""
 
-    __slots__ = ("_key", "_lock", "_seen")
+    __slots__ = ("_key", "_lock", "_once", "_seen")
 
     def __init__(self) -> None:
         self._key = os.urandom(32)
         self._seen: OrderedDict[bytes, None] = OrderedDict()
+        self._once: OrderedDict[bytes, int] = OrderedDict()
         self._lock = Lock()
 
     def knows(self, grant: int, sealed_secrets: bytes, presented: str) -> bool:
@@ -71,6 +73,20 @@ class Memory:
             self._seen[mac] = None
             if len(self._seen) > REMEMBERED:
                 self._seen.popitem(last=False)
+
+    def served(self, account: AccountId, client: bytes, presented: str) -> int | None:
+        """The number of the last grant in which exactly this was accepted from there, ended or not."""
+        mac = self._mac(0, account.to_bytes(8, "big") + client, presented)
+        with self._lock:
+            return self._once.get(mac)
+
+    def keep_served(self, account: AccountId, client: bytes, presented: str, grant: int) -> None:
+        mac = self._mac(0, account.to_bytes(8, "big") + client, presented)
+        with self._lock:
+            self._once[mac] = grant
+            self._once.move_to_end(mac)
+            if len(self._once) > REMEMBERED:
+                self._once.popitem(last=False)
 
     def _mac(self, grant: int, sealed_secrets: bytes, presented: str) -> bytes:
         """A look-up by it leaks nothing by its time: who doesn't know the key can't aim at a neighbouring value."""
@@ -96,17 +112,12 @@ class Grant:
 
 
 class Grants:
-    """The rules over the rows; all but `client` inside a transaction."""
+    """The rules over the rows, inside a transaction. `client`: a network's digest, see `Places.client`."""
 
-    __slots__ = ("_auth", "_keys")
+    __slots__ = ("_auth",)
 
-    def __init__(self, keys: KeyRing, auth: Auth) -> None:
-        self._keys = keys
+    def __init__(self, auth: Auth) -> None:
         self._auth = auth
-
-    def client(self, client: str) -> bytes:
-        """The digest by which a client's network stands in a row."""
-        return self._keys.digest("grant", client_network(client).encode())
 
     def live(self, tx: Transaction, account: AccountId, client: bytes) -> Grant | None:
         return Grant.of(grants.live(tx, account, client, int(tx.now)))

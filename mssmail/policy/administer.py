@@ -48,6 +48,7 @@ VERBS: Final[Mapping[str, Rule]] = {
     "audit search": _AUDITOR,
     "audit tail": _AUDITOR,
     "audit verify": _AUDITOR | _SECURITY,
+    "ban add": _OPERATOR | _SECURITY,
     "ban clear": _OPERATOR | _SECURITY,
     "ban list": _OPERATOR | _SECURITY,
     "config check": _OPERATOR | _SECURITY,

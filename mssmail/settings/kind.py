@@ -7,6 +7,7 @@ operator that never repeats the value (it may be a database password). `write` i
 
 from collections.abc import Callable
 from dataclasses import Field, dataclass, fields
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Generic, NewType, TypeVar
 
@@ -25,6 +26,7 @@ T = TypeVar("T")
 
 Port = NewType("Port", int)
 """A TCP port; 0 lets the system choose a free one."""
+Network = IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +201,18 @@ def path_or_default() -> Kind[Path]:
         return toml_string("" if value == Path() else str(value))
 
     return Kind("path", lambda raw: Path(_text(raw)), write)
+
+
+def network() -> Kind[Network]:
+    """An IP address, or a network of them."""
+
+    def read(raw: object) -> Network:
+        try:
+            return ip_network(_text(raw))
+        except ValueError:
+            raise ValueError('an address or a network is wanted here, as in "192.0.2.1" or "2001:db8::/32"') from None
+
+    return Kind("network", read, lambda value: toml_string(str(value)))
 
 
 def many(kind: Kind[T]) -> Kind[tuple[T, ...]]:

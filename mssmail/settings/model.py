@@ -13,7 +13,7 @@ from mssmail.settings import kind
 from mssmail.settings.field import confidential as _confidential
 from mssmail.settings.field import required as _required
 from mssmail.settings.field import setting as _setting
-from mssmail.settings.kind import AnyKind, Port
+from mssmail.settings.kind import AnyKind, Network, Port
 from mssmail.settings.provider import OpenIdProvider
 from mssmail.settings.units import Octets, Seconds
 
@@ -75,9 +75,6 @@ class Listen:
     submissions: Port | None = _setting(kind.port(), Port(465), "Submission over implicit TLS (RFC 8314).")
     imap: Port | None = _setting(kind.port(), Port(143), "IMAP, STARTTLS required before any sign-in.")
     imaps: Port | None = _setting(kind.port(), Port(993), "IMAP over implicit TLS.")
-    https: Port | None = _setting(
-        kind.port(), Port(443), "Pages for users, sign-in of programs (RFC 6749) and enrolment, over HTTPS."
-    )
     metrics: Port | None = _setting(kind.port(), None, "Prometheus metrics over plain HTTP.")
     metrics_host: str = _setting(kind.text(), "127.0.0.1", "Address that the metrics listener binds.")
 
@@ -163,6 +160,17 @@ class Auth:
     lock_time: Seconds = _setting(
         kind.duration(1, 30 * DAY), Seconds(15 * 60), "How long sign-in is refused once `max_failures` is reached."
     )
+    never_banned: tuple[Network, ...] = _setting(
+        kind.many(kind.network()),
+        (),
+        "Networks whose addresses failures never close, as a clinic's one address for many people; "
+        "those on each account count all the same.",
+    )
+    notices: bool = _setting(
+        kind.switch(),
+        True,
+        "Whether a professional is told by mail of a sign-in to their account from an area it never came from.",
+    )
     totp_drift_steps: int = _setting(
         kind.integer(0, 5), 1, "30-second steps a code's clock may be off, either way (RFC 6238 §5.2)."
     )
@@ -187,28 +195,6 @@ class OAuth:
         kind.duration(60, 3650 * DAY),
         Seconds(180 * DAY),
         "Longest time from a user's consent until a program has to ask for it again.",
-    )
-    device_lifetime: Seconds = _setting(
-        kind.duration(60, 3600), Seconds(600), "How long a device waits for its user to enter a code (RFC 8628 §3.2)."
-    )
-    registration: bool = _setting(
-        kind.switch(), False, "Whether public programs may register themselves (RFC 7591); users see unvouched names."
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Web:
-    address: str = _setting(
-        kind.text(),
-        "",
-        "Address by which users and programs reach the HTTPS port, https://host:port without a path; "
-        "empty: https:// with server.name and listen.https.",
-    )
-    session_idle: Seconds = _setting(
-        kind.duration(60, DAY), Seconds(15 * 60), "Silence after which a signed-in browser has to sign in again."
-    )
-    max_connections_per_address: int = _setting(
-        kind.integer(1, 100_000), 100, "Connections open at once from one client address."
     )
 
 
@@ -407,7 +393,6 @@ class Settings:
     oauth: OAuth = field(default_factory=OAuth)
     openid: OpenId = field(default_factory=OpenId)
     delegation: Delegation = field(default_factory=Delegation)
-    web: Web = field(default_factory=Web)
     smtp: Smtp = field(default_factory=Smtp)
     imap: Imap = field(default_factory=Imap)
     retention: Retention = field(default_factory=Retention)

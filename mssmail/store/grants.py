@@ -1,13 +1,21 @@
-"""Rows of grants: a row for each code that opened or joined one. Rows of one grant share account, client and end."""
+"""Rows of grants: a row for each code that opened or joined one. Rows of one grant share account, client and end.
+
+Those that have ended stay for `KEPT_S`, so that a code that one of them took is known for what it is.
+"""
 
 from dataclasses import dataclass
+from typing import Final
 
-from sqlalchemy import bindparam, delete, func, select
+from sqlalchemy import bindparam, delete, func, select, update
 
 from mssmail.base.ids import AccountId
 from mssmail.store.accounts import next_number
 from mssmail.store.interface import Statement, Transaction, put
 from mssmail.store.schema import failures, grants
+
+KEPT_S: Final = 30 * 86_400
+PAST_CODES: Final = 40
+"""Codes of ended grants that are looked at, the latest: computing each takes 10 µs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +26,17 @@ class GrantRow:
     opened_at: int
     ends_at: int
     step: int
+
+
+@dataclass(frozen=True, slots=True)
+class LiveGrant:
+    """A grant that lasts, for a list."""
+
+    number: int
+    client: bytes
+    opened_at: int
+    ends_at: int
+    codes: int
 
 
 _PUT = put(grants)
@@ -43,14 +62,65 @@ _STILL = Statement(
     )
 )
 _FORGET_ENDED = Statement(
-    delete(grants).where(grants.c.account_id == bindparam("account"), grants.c.ends_at <= bindparam("now"))
+    delete(grants).where(grants.c.account_id == bindparam("account"), grants.c.ends_at < bindparam("before"))
 )
-_END_ALL = Statement(delete(grants).where(grants.c.account_id == bindparam("account")))
+_PAST = Statement(
+    select(grants.c.step)
+    .where(
+        grants.c.account_id == bindparam("account"),
+        grants.c.client == bindparam("client"),
+        grants.c.ends_at <= bindparam("now"),
+    )
+    .order_by(grants.c.grant_id.desc())
+    .limit(bindparam("count"))
+)
+_ALL_LIVE = Statement(
+    select(
+        func.min(grants.c.grant_id),
+        grants.c.client,
+        func.min(grants.c.opened_at),
+        func.max(grants.c.ends_at),
+        func.count(),
+    )
+    .where(grants.c.account_id == bindparam("account"), grants.c.ends_at > bindparam("now"))
+    .group_by(grants.c.client)
+    .order_by(func.min(grants.c.grant_id))
+)
+_END = Statement(
+    update(grants)
+    .where(
+        grants.c.account_id == bindparam("account"),
+        grants.c.client == bindparam("which"),
+        grants.c.ends_at > bindparam("now"),
+    )
+    .values(ends_at=bindparam("now"))
+)
+_END_ALL = Statement(
+    update(grants)
+    .where(grants.c.account_id == bindparam("account"), grants.c.ends_at > bindparam("now"))
+    .values(ends_at=bindparam("now"))
+)
 
 
 def live(tx: Transaction, account: AccountId, client: bytes, now: int) -> list[GrantRow]:
     """The rows of the grant that is open for an account and a client's digest, first code first."""
     return [GrantRow(*row) for row in tx.run(_LIVE, account=account, client=client, now=now).fetchall()]
+
+
+def past(tx: Transaction, account: AccountId, client: bytes) -> tuple[int, ...]:
+    """The steps of codes that ended grants of an account and a client's digest took, the latest first."""
+    rows = tx.run(_PAST, account=account, client=client, now=int(tx.now), count=PAST_CODES).fetchall()
+    return tuple(int(row[0]) for row in rows)
+
+
+def all_live(tx: Transaction, account: AccountId) -> list[LiveGrant]:
+    """An account's grants that last, the oldest first."""
+    return [LiveGrant(*row) for row in tx.run(_ALL_LIVE, account=account, now=int(tx.now)).fetchall()]
+
+
+def end(tx: Transaction, account: AccountId, client: bytes) -> int:
+    """End an account's grant of one client's digest; how many codes were in it."""
+    return tx.run(_END, account=account, which=client, now=int(tx.now)).rowcount
 
 
 def still(tx: Transaction, account: AccountId, client: bytes, address: bytes) -> tuple[int | None, int]:
@@ -64,8 +134,8 @@ def still(tx: Transaction, account: AccountId, client: bytes, address: bytes) ->
 
 
 def add(tx: Transaction, account: AccountId, client: bytes, *, opened_at: int, ends_at: int, step: int) -> GrantRow:
-    """Open a grant, or let a code join one: then with the times of the one it joins. Ended ones go."""
-    tx.run(_FORGET_ENDED, account=account, now=int(tx.now))
+    """Open a grant, or let a code join one: then with the times of the one it joins. Long ended ones go."""
+    tx.run(_FORGET_ENDED, account=account, before=int(tx.now) - KEPT_S)
     grant = next_number(tx, "grant")
     tx.run(_PUT, grant_id=grant, account_id=account, client=client, opened_at=opened_at, ends_at=ends_at, step=step)
     return GrantRow(grant, opened_at, ends_at, step)
@@ -73,4 +143,4 @@ def add(tx: Transaction, account: AccountId, client: bytes, *, opened_at: int, e
 
 def end_all(tx: Transaction, account: AccountId) -> int:
     """End an account's grants everywhere; how many codes were in them."""
-    return tx.run(_END_ALL, account=account).rowcount
+    return tx.run(_END_ALL, account=account, now=int(tx.now)).rowcount

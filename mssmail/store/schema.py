@@ -232,6 +232,20 @@ grants = _rowless(
     Index("grants_account", "account_id", "client"),
 )
 
+places = _rowless(
+    # Networks that an account's holder signed in from.
+    "places",
+    _id("account_id"),
+    Column("client", LargeBinary, primary_key=True),  # digest of the client's address, as in grants
+    _blob("area"),  # digest of the wider network
+    _blob("sealed"),  # the address, under the system key
+    _int("first_at"),
+    _int("last_at"),
+    _int("told"),  # 0: its holder is to be told by mail
+    Index("places_area", "account_id", "area"),
+    Index("places_told", "told", "first_at"),
+)
+
 oauth_clients = _table(
     # Programs that may ask users for access (RFC 6749 §2).
     "oauth_clients",
@@ -299,7 +313,7 @@ enrolments = _rowless(
     "enrolments",
     _id("account_id"),
     _blob("digest"),
-    _blob("sealed"),  # the secret for one-time codes that is shown, until it is confirmed
+    Column("sealed", LargeBinary),  # the code's secret that was shown, until it is confirmed
     _int("epoch"),
     _int("expires_at"),
     Index("enrolments_digest", "digest", unique=True),

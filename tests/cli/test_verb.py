@@ -72,6 +72,8 @@ def test_account_created_for_an_application(house: House) -> None:
         (["retention", "set", CLAIRE, "36500d"], "", 1, "term"),
         (["directory", "show", "800000000000"], "", 1, "not in the directory"),
         (["ban", "clear"], "", 2, "--all"),
+        (["ban", "add", "nobody"], "", 2, "address"),
+        (["ban", "add", "192.0.2.66", "--for", "ages"], "", 2, "--for"),
         (["audit", "search", "--kind", "odd"], "", 2, "signed-in"),
         (["audit", "search", "--since", "yesteryear"], "", 2, "yesteryear"),
     ],
@@ -219,6 +221,14 @@ def test_ban(house: House) -> None:
     assert json.loads(house("ban", "list", "--json").out) == []
     assert "no failures" in house("ban", "clear", "127.0.0.9").out
     assert house("ban", "clear", "--all").status == 0
+
+
+def test_ban_add(house: House) -> None:
+    """An address is closed by hand, shown with its end, and opened again."""
+    assert "192.0.2.66" in house("ban", "add", "192.0.2.66", "--for", "2h").out
+    (shown,) = json.loads(house("ban", "list", "--json").out)
+    assert (shown["subject"], shown["failures"], shown["locked_until"] is None) == ("192.0.2.66", 0, False)
+    assert "1 cleared" in house("ban", "clear", "192.0.2.66").out
 
 
 # --- audit ---

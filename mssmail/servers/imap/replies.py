@@ -58,6 +58,11 @@ REPLIES: dict[Reason, Reply] = {
         "Identifiant, mot de passe ou code incorrect",
         "Wrong login, password or code",
     ),
+    Reason.GRANT_ENDED: _no(
+        Word.EXPIRED,
+        "Autorisation terminée : saisissez votre mot de passe suivi d'un nouveau code",
+        "This sign-in has ended: enter your password followed by a new code",
+    ),
     Reason.LOCKED: _no(
         Word.UNAVAILABLE,
         "Trop d'échecs de connexion : attendez quelques minutes",

@@ -76,6 +76,12 @@ REASONS: Final[dict[Reason, bytes]] = {
         "Connexion refusee : identifiant, mot de passe ou code errone ; saisissez mot de passe puis nouveau code",
         "Sign-in refused: wrong login, password or code; enter the password followed by a new code",
     ),
+    Reason.GRANT_ENDED: _told(
+        535,
+        "5.7.8",
+        "Autorisation terminee : saisissez votre mot de passe suivi d'un nouveau code",
+        "This sign-in has ended: enter your password followed by a new code",
+    ),
     Reason.LOCKED: _told(
         454,
         "4.7.0",
