@@ -29,6 +29,7 @@ from mssmail.store.trail import CheckpointRow, EventRow
 DAY_MS = 86_400_000
 _CLEAR = struct.Struct(">QQQHQ")
 _NOTE = "trail checkpoint"
+_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def first_head(chain_label: bytes = b"mssmail trail 1") -> bytes:
@@ -38,12 +39,16 @@ def first_head(chain_label: bytes = b"mssmail trail 1") -> bytes:
 
 def event_hash(previous: bytes, row: EventRow) -> bytes:
     """An event's hash, from what lies on disk alone. Raises Unsealable where a column holds what none of ours does."""
-    subject = row.subject or b""
+    clear = row.chain_id, row.sequence, row.at_ms, row.kind, row.account_id
     try:
-        clear = _CLEAR.pack(row.chain_id, row.sequence, row.at_ms, row.kind, row.account_id) + bytes([len(subject)])
-        return hashlib.sha256(previous + clear + subject + row.sealed).digest()
+        return _hash(previous, clear, row.subject, row.sealed)
     except (struct.error, TypeError, ValueError) as alien:
         raise Unsealable from alien
+
+
+def _hash(previous: bytes, clear: tuple[int, int, int, int, int], subject: bytes | None, sealed: bytes) -> bytes:
+    subject = subject or b""
+    return hashlib.sha256(previous + _CLEAR.pack(*clear) + bytes([len(subject)]) + subject + sealed).digest()
 
 
 def checkpoint_hash(row: CheckpointRow) -> bytes:
@@ -57,7 +62,7 @@ def encode(event: Event) -> bytes:
         content["s"] = event.subject
     if event.details:
         content["d"] = dict(event.details)
-    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+    return _to_json(content).encode()
 
 
 class TrailKeys:
@@ -151,15 +156,10 @@ class LaneChain:
             aad = event_aad(chain, count, at_ms, event.kind, event.account)
             sealed = seal(key, encode(event), aad)
             subject = None if event.subject is None else self._keys.digest(event.subject)
-            row = EventRow(chain, count, at_ms, event.kind, event.account, subject, sealed, b"")
-            head = event_hash(head, row)
-            out.append(EventRow(*_fields(row), head))
+            head = _hash(head, (chain, count, at_ms, event.kind, event.account), subject, sealed)
+            out.append(EventRow(chain, count, at_ms, event.kind, event.account, subject, sealed, head))
         rows.add(tx, out)
         rows.set_head(tx, chain, count, head, batch)
-
-
-def _fields(row: EventRow) -> tuple[ChainId, int, int, int, int, bytes | None, bytes]:
-    return row.chain_id, row.sequence, row.at_ms, row.kind, row.account_id, row.subject, row.sealed
 
 
 def checkpoint(tx: Transaction, keys: TrailKeys) -> CheckpointRow | None:
