@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvloop
 from sqlalchemy.engine import Dialect
@@ -64,6 +65,9 @@ from mssmail.store import trail as trail_rows
 from mssmail.store.bodies import Bodies, FileBodies
 from mssmail.store.interface import Driver, Transaction
 from mssmail.store.lanes import ReadLanes, WriteLane
+
+if TYPE_CHECKING:
+    from mssmail.servers.web.server import WebServer
 
 ADMINISTRATION = -1
 """The slot of a process that isn't a worker: a command."""
@@ -222,6 +226,7 @@ def wanted_places(settings: Settings) -> list[Place]:
         ("submissions", listen.host, listen.submissions),
         ("imap", listen.host, listen.imap),
         ("imaps", listen.host, listen.imaps),
+        ("https", listen.host, listen.https),
         ("metrics", listen.metrics_host, listen.metrics),
     ]
     return [Place(name, host, port) for name, host, port in named if port is not None]
@@ -312,6 +317,13 @@ def worker_of(configuration: Configuration) -> WorkerLife:
     return worker
 
 
+def _web_server(house: House, login: TokenLogin, standing: Standing, port: int) -> "WebServer":
+    """Imported only where it listens: its libraries take some megabytes."""
+    from mssmail.servers.web.server import WebServer
+
+    return WebServer(house, login, standing, port=port)
+
+
 class _Worker:
     """One worker: its listeners and its standing tasks."""
 
@@ -337,6 +349,8 @@ class _Worker:
             for role in (Role.SUBMISSION, Role.SUBMISSIONS)
         ]
         self._imap = ImapServer(house, login, Boxes(house), self._sessions, tls=self._tls.context)
+        https = post.places.get("https")
+        self._web = None if https is None else _web_server(house, login, standing, https.port)
         self._listeners: list[asyncio.Server] = []
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -380,6 +394,8 @@ class _Worker:
             "imaps": (self._imap.implicit, True),
             "metrics": (metrics.factory, False),
         }
+        if self._web is not None:
+            starts["https"] = (self._web.factory, True)
         for name, place in self._post.places.items():
             if name == "metrics" and self._post.slot:
                 continue
@@ -454,6 +470,8 @@ class _Worker:
         for listener in self._listeners:
             listener.close()
         closings = [server.close(CLOSE_GRACE_S) for server in self._smtp]
+        if self._web is not None:
+            closings.append(self._web.close(CLOSE_GRACE_S))
         await asyncio.gather(*closings, self._imap.close(CLOSE_GRACE_S))
         for task in self._tasks:
             task.cancel()

@@ -70,6 +70,23 @@ class Kind(IntEnum):
     TRAIL_EXPORTED = 81
     TRAIL_CUT = 82
 
+    CLIENT_ADDED = 100
+    CLIENT_REMOVED = 101
+    AUTHORIZED = 102
+    """A user let a program in."""
+    AUTHORIZATION_DENIED = 103
+    """A user said no to a program."""
+    TOKENS_ISSUED = 104
+    TOKENS_REFUSED = 105
+    """A code or refresh token that was known, but no longer any good; `replayed`: its family was revoked."""
+    AUTHORIZATION_REVOKED = 106
+    SIGNED_OUT = 107
+    """A browser, by its user."""
+    SIGNED_OUT_EVERYWHERE = 108
+    ENROLMENT_OPENED = 109
+    ENROLMENT_DONE = 110
+    """A holder set password and code, and has new recovery codes."""
+
     @property
     def label(self) -> str:
         """`signed-in`: how commands and exports name it."""

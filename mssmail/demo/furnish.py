@@ -20,6 +20,7 @@ from mssmail.base.secret import Secret
 from mssmail.demo.extract import write_extracts
 from mssmail.demo.file import write_whole
 from mssmail.demo.people import ACCOUNTS, REFUSED, STRUCK_OFF, WITHOUT_BOX, Account, Population, bulk_accounts, populate
+from mssmail.flow.clients import PRESETS, Clients
 from mssmail.flow.consult import entries
 from mssmail.flow.delegations import Administrator, Delegations
 from mssmail.flow.house import House
@@ -117,6 +118,7 @@ class Furnishing:
         await self._strike_off()
         await self._suspend(there)
         await self._delegate()
+        await self._admit_programs()
         await self._forget_changed(there)
         on_progress(1.0)
 
@@ -196,6 +198,14 @@ class Furnishing:
             known = there.get(refused.address)
             if refused.reason is Reason.SUSPENDED and (known is None or known.state == "open"):
                 await self._people.suspend(_address(refused.address))
+
+    async def _admit_programs(self) -> None:
+        """Register the mail programs that an operator would, by their presets."""
+        clients = Clients(self._house, ADMINISTRATOR)
+        known = {client.client_id for client in await clients.list()}
+        for preset in PRESETS:
+            if preset.client_id not in known:
+                await clients.add(preset)
 
     async def _delegate(self) -> None:
         delegations, now = Delegations(self._house, self._standing), int(self._house.clock.now())

@@ -108,6 +108,8 @@ In Thunderbird, first trust {ca} as an authority (Settings, Certificates), then 
   IMAP {SERVER_NAME} port {ports.get("imaps")} SSL/TLS, SMTP {SERVER_NAME} port {ports.get("submissions")} SSL/TLS,
   user name: the whole address; password: the password and, straight after it, the current code.
 
+Portal: https://{SERVER_NAME}:{ports.get("https")}/ (by certificate, or password and code)
+
 Everything is under {data}; act on it with mssmail --config {data / "mssmail.toml"} VERB""",
     )
 

@@ -38,7 +38,7 @@ OURS: Final = (
     *("mail.db*", f"{ANNOUNCED}*", f"{CONFIG}*", f"{OPENERS}*", f"{ROOT_KEY}*"),
 )
 """What a demo writes in its folder, beside its mark."""
-OFFSETS: Final = {"submission": 587, "submissions": 465, "imap": 143, "imaps": 993, "metrics": 80}
+OFFSETS: Final = {"submission": 587, "submissions": 465, "imap": 143, "imaps": 993, "https": 443, "metrics": 80}
 
 
 class NotADemo(Exception):

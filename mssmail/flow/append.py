@@ -147,7 +147,10 @@ class Append:
         while True:
             wraps = [await wrap_for(house, t.kept, account, targets.term_s, now) for t in self._taken]
             try:
-                return await house.write.run(lambda tx, w=wraps: self._put(tx, w, int(now)))  # type: ignore[misc]
+                done = await house.write.run(lambda tx, w=wraps: self._put(tx, w, int(now)))  # type: ignore[misc]
+                for t, wrap in zip(self._taken, wraps, strict=True):
+                    house.fresh.add(t.kept.fresh, [(wrap.account, wrap.period)])
+                return done
             except _OtherTerm as other:
                 targets.term_s = other.term_s
             except Refusal as refusal:

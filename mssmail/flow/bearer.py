@@ -17,6 +17,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from typing import Final
 
 from mssmail.audit.events import Event, Kind, Value
@@ -41,6 +42,12 @@ CALLERS: Final = 4
 """Threads that may wait for a provider at once."""
 MAX_CALLING: Final = 200
 """Sign-ins that wait for one of them. Beyond, the answer is to come back later."""
+
+_KNOWN: Final = 5_000
+"""Tokens whose box is known again, some 1 KB each; past that the memory starts anew."""
+
+_Key = tuple[bytes, str, str]
+"""SHA-256 of the token, authzid, protocol."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +86,9 @@ class TokenLogin(Login):
         self._providers = Providers(house.settings, house.clock)
         self._callers = ThreadPoolExecutor(CALLERS, "mssmail-openid")
         self._calling = 0
+        self._known: dict[_Key, _Found] = {}
+        """What a good token opened, for the next sign-in by it. Nothing is believed of it: the token is judged again,
+        and the epochs and the lock are asked for in the transaction that lets somebody in."""
 
     def close(self) -> None:
         """End calls under way; whoever waits for one is told to come back."""
@@ -110,6 +120,10 @@ class TokenLogin(Login):
         Raises Refusal(TOKEN, SCOPE, LOCKED, NOT_DELEGATED, NOT_ELIGIBLE, SUSPENDED, STRUCK_OFF, UNAVAILABLE), traced.
         """
         client = self._door.lockout.client(door.client)
+        key = (sha256(token.reveal().encode("utf-8", "surrogatepass")).digest(), authzid, door.protocol)
+        known = await self._by_known_token(door, client, token, key)
+        if known is not None:
+            return known
         if is_own(token):
             found = await self._house.read.run(lambda tx: self._own(tx, door, client, authzid, token))
         else:
@@ -119,15 +133,44 @@ class TokenLogin(Login):
         if isinstance(found, _Found):
             refused = self._access(door, found.asked)
             if refused is None:
-                return await self._enter(door, found)
+                principal = await self._enter(door, client, token, found)
+                if principal is None:
+                    raise Refusal(Reason.UNAVAILABLE, "the account or the token changed meanwhile")
+                if len(self._known) >= _KNOWN:
+                    self._known.clear()
+                self._known[key] = found
+                return principal
             found = _Bad(refused, True, found.asked.person, found.details)
         raise await self._turn_away(door, client, found)
 
-    async def _enter(self, door: Door, found: _Found) -> Principal:
+    async def _by_known_token(self, door: Door, client: Subject, token: Secret, key: _Key) -> Principal | None:
+        """What was let in before with the same token, in one transaction and no other; None: look at it anew."""
+        found = self._known.get(key)
+        if found is None or self._access(door, found.asked) is not None:
+            return None
+        if found.authorization is None and not isinstance(self._providers.vouch(token, may_call=False), Vouched):
+            return None
+        principal = await self._enter(door, client, token, found)
+        if principal is None:
+            self._known.pop(key, None)
+        return principal
+
+    async def _enter(self, door: Door, client: Subject, token: Secret, found: _Found) -> Principal | None:
+        """Let in; None where the token, the account or the client's lock isn't any more what was found."""
         until = found.expires_at if self._house.settings.openid.end_with_token else None
         principal = self._principal(door, Mechanism.TOKEN, found.asked)
         principal = replace(principal, authorization=found.authorization, until=until)
-        await self._house.write.run(lambda tx: self._signed_in(tx, principal, found.details))
+
+        def write(tx: Transaction) -> bool:
+            if self._door.lockout.is_locked(tx, client):
+                return False
+            own = found.authorization is not None
+            return (not own or self._tokens.judge(tx, token) is not None) and self._entered(
+                tx, principal, found.details
+            )
+
+        if not await self._house.write.run(write):
+            return None
         self._welcome(door, principal)
         return principal
 

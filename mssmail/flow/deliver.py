@@ -68,6 +68,7 @@ async def deliver(
 
     repeated = await house.write.run(work)
     if repeated is None:
+        house.fresh.add(kept.fresh, [(wrap.account, wrap.period) for wrap in wraps])
         _delivered.inc(len(recipients))
     return repeated
 

@@ -10,6 +10,7 @@ from mssmail.base.ids import BodyId
 from mssmail.crypto.keys import KeyRing
 from mssmail.directory.lookup import Directory
 from mssmail.flow.changes import Changes
+from mssmail.flow.fresh import Fresh
 from mssmail.flow.shelf import Shelf
 from mssmail.settings.model import Settings
 from mssmail.store.bodies import Bodies
@@ -58,6 +59,7 @@ class House:
     password_slots: int = 1
     """How many sign-ins may take up Argon2 at once."""
     shelf: Shelf = field(default_factory=Shelf)
+    fresh: Fresh = field(default_factory=Fresh)
 
     def renew(self, settings: Settings) -> None:
         """Put other settings in force, for whoever reads them from here on: all else stays what it is for good."""

@@ -16,9 +16,13 @@ from mssmail.base.refusal import Reason, Refusal
 from mssmail.crypto.body import BodySealer, new_key, seal_record
 from mssmail.crypto.keystore import KeyDestroyed
 from mssmail.crypto.kms.interface import KeyProviderError
+from mssmail.flow.fresh import FreshMessage
 from mssmail.flow.house import House
 from mssmail.metrics.registry import counter
 from mssmail.mime import record as records
+from mssmail.mime import text as texts
+from mssmail.mime.node import Node
+from mssmail.mime.record import Record
 from mssmail.mime.scan import Scanner
 from mssmail.policy.retention import period_of
 from mssmail.store.bodies import Upload
@@ -42,6 +46,8 @@ class Kept:
     data: bytes | None
     """The sealed chunks end to end; None where the body store has them."""
     record: bytes
+    fresh: FreshMessage | None
+    """What is searched of it, for `house.fresh` once its rows are committed; None where it has more than one chunk."""
 
 
 async def off_loop(house: House, work: Callable[[], T]) -> T:
@@ -96,9 +102,11 @@ class Keeper:
 
     async def finish(self) -> Kept:
         """Seal the rest and the record; a large body is durable in the body store on return. Raises Refusal."""
-        self._hold(self._sealer.finish())
         node = self._scanner.finish()
-        record = seal_record(self._key, self.body, records.build(node).octets)
+        record = records.build(node)
+        fresh = self._fresh(node, record)
+        self._hold(self._sealer.finish())
+        sealed_record = seal_record(self._key, self.body, record.octets)
         data: bytes | None = None
         if self._upload is None and self._held_octets <= self._house.settings.store.inline_max:
             data = b"".join(self._held)
@@ -111,7 +119,15 @@ class Keeper:
         if sys.byteorder != "little":
             self._lengths.byteswap()
         _kept.inc()
-        return Kept(self.body, self._key, self._sealer.size_octets, self._lengths.tobytes(), data, record)
+        lengths = self._lengths.tobytes()
+        return Kept(self.body, self._key, self._sealer.size_octets, lengths, data, sealed_record, fresh)
+
+    def _fresh(self, node: Node, record: Record) -> FreshMessage | None:
+        start, end = texts.extent(node)
+        octets = self._sealer.unsealed(start, end)
+        if octets is None or record.header is None:
+            return None
+        return FreshMessage(self.body, self._key, record, start, octets)
 
     async def abort(self) -> None:
         """Forget the message."""

@@ -1,15 +1,15 @@
 """Searching a folder: what flags and UIDs decide first, then what stands in clear, then what must be opened.
 
 Only messages that the cheaper steps leave undecided are looked at further, in a read lane's thread, the loop never
-held: columns of header fields, search texts, and where a message has none of these yet, its record and its body. The
-answer is the same whichever of them gave it.
+held: columns of header fields, search texts, and where a message has none of these yet, what is in memory of mail just
+kept, else its record and its body. The answer is the same whichever of them gave it.
 """
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
-from typing import assert_never
+from typing import Any, assert_never
 
 from mssmail.audit.events import Event, Kind, Value
 from mssmail.base.ids import AccountId, BodyId, Period
@@ -133,6 +133,8 @@ class _Looker:
         ]
         self.looks = bool(self._clear or self._columned or self._texted)
         self._by_columns = 0
+        self._bodies: dict[int, tuple[BodyId, Period]] = {}
+        """Of the messages of a stretch, by index, while there are any just kept."""
 
     def opened(self, stretch: Stretch, undecided: Sequence[int]) -> int:
         """How many messages of the stretch were, or are about to be, looked into by what is sealed."""
@@ -156,13 +158,16 @@ class _Looker:
         for leaf in self._clear:
             stretch.learn(leaf, _clear_mask(leaf, rows, places, stretch.count), known)
         undecided = stretch.undecided(self._key)
+        self._bodies.clear()
+        if undecided and len(self._house.fresh):
+            self._bodies.update((start + place, (row[1], row[5])) for row, place in zip(rows, places, strict=True))
         if undecided and self._columned:
             self._by_columns = len(undecided)
             wanted = stretch.mask(undecided)
             by_number: dict[int, list[tuple[int, int]]] = defaultdict(list)
             for row, place in zip(rows, places, strict=True):
-                if row[5] is not None and wanted[place]:
-                    by_number[row[5]].append((row[1], place))
+                if row[6] is not None and wanted[place]:
+                    by_number[row[6]].append((row[1], place))
             for number, members in by_number.items():
                 self._look_in(tx, stretch, BodyId(number), members)
             undecided = stretch.undecided(self._key)
@@ -199,8 +204,10 @@ class _Looker:
     # --- a batch at a time ---
 
     def by_opening(self, tx: Transaction, stretch: Stretch, part: list[int]) -> None:
-        """Judge by search texts; what has none, or isn't decided by them, by opening it."""
-        if self._texted:
+        """Judge by what is in memory, then by search texts; what neither decides, by opening it."""
+        if self._bodies:
+            part = self._by_memory(stretch, part, tx.now)
+        if part and self._texted:
             self._by_texts(tx, stretch, part)
             part = self._still(stretch, part)
         if not part:
@@ -214,7 +221,7 @@ class _Looker:
         every = list(opened.values())
         for chosen in (self._columned, [leaf for leaf, _ in self._texted]):
             if chosen:
-                _ask(stretch, chosen, opened)
+                _ask(stretch, chosen, {index: message.matches for index, message in opened.items()})
                 opened = {index: opened[index] for index in self._still(stretch, part) if index in opened}
         if every and has_room(self._house):
             self._keep(every)
@@ -244,14 +251,48 @@ class _Looker:
         undecided = set(stretch.undecided(self._key))
         return [index for index in part if index in undecided]
 
+    def _by_memory(self, stretch: Stretch, part: list[int], now: float) -> list[int]:
+        """Judge messages just kept; what still is undecided."""
+        fresh, bodies = self._house.fresh, self._bodies
+        looked = [index for index in part if index in bodies]
+        found = fresh.find(self._account, [bodies[index] for index in looked], now)
+        held = {index: message for index, message in zip(looked, found, strict=True) if message is not None}
+        if not held:
+            return part
+        if self._columned:
+            _judge_entries(stretch, self._columned, {index: fresh.entry(message) for index, message in held.items()})
+            part = self._still(stretch, part)
+            _ask(stretch, self._columned, {i: _by_record(held[i].record) for i in part if i in held})
+            part = self._still(stretch, part)
+            held = {index: held[index] for index in part if index in held}
+        if self._texted:
+            made = ((index, text) for index, message in held.items() if (text := fresh.text(message)) is not None)
+            self._judge_texts(stretch, made)
+            part = self._still(stretch, part)
+        return part
+
     def _by_texts(self, tx: Transaction, stretch: Stretch, part: list[int]) -> None:
-        index_of = {self._view.uids[index]: index for index in part}
+        self._judge_texts(stretch, self._texts_of(tx, part))
+
+    def _judge_texts(self, stretch: Stretch, made: Iterable[tuple[int, bytes]]) -> None:
+        """Judge by search texts, given with their messages' indexes."""
         known: list[int] = []
         matching: list[list[int]] = [[] for _ in self._texted]
         tests = [
             (texts.in_text if isinstance(leaf, Text) else texts.in_body, wanted, hits.append)
             for (leaf, wanted), hits in zip(self._texted, matching, strict=True)
         ]
+        for index, packed in made:
+            known.append(index)
+            for matches, wanted, hit in tests:
+                if matches(packed, wanted):
+                    hit(index)
+        mask = stretch.mask(known)
+        for (leaf, _), hits in zip(self._texted, matching, strict=True):
+            stretch.learn(leaf, stretch.mask(hits), mask)
+
+    def _texts_of(self, tx: Transaction, part: list[int]) -> Iterator[tuple[int, bytes]]:
+        index_of = {self._view.uids[index]: index for index in part}
         unwrap, account = self._house.keys.unwrap, self._account
         for uid, body, period, wrapped, sealed in searches.texts(tx, self._view.folder, account, self._ranges(part)):
             index = index_of.get(uid)
@@ -261,13 +302,7 @@ class _Looker:
                 packed = open_search_text(unwrap(account, body, period, wrapped), body, sealed)
             except (Unsealable, KeyDestroyed):
                 continue
-            known.append(index)
-            for matches, wanted, hit in tests:
-                if matches(packed, wanted):
-                    hit(index)
-        mask = stretch.mask(known)
-        for (leaf, _), hits in zip(self._texted, matching, strict=True):
-            stretch.learn(leaf, stretch.mask(hits), mask)
+            yield index, packed
 
     def _open(self, tx: Transaction, row: SealedMessage) -> "_Opened | None":
         try:
@@ -278,13 +313,13 @@ class _Looker:
         return _Opened(record, OpenedBody(tx, self._house.bodies, row.facts.body_id, key), row.facts, key)
 
 
-def _ask(stretch: Stretch, chosen: Sequence[Columned | Texted], opened: "dict[int, _Opened]") -> None:
-    """Judge by opened messages. One that can't be read is left undecided, and so doesn't match."""
+def _ask(stretch: Stretch, chosen: Sequence[Columned | Texted], asked: dict[int, Callable[[Any], bool]]) -> None:
+    """Judge by asking messages. One that can't be read is left undecided, and so doesn't match."""
     known: list[int] = []
     matching: dict[Columned | Texted, list[int]] = {leaf: [] for leaf in chosen}
-    for index, message in opened.items():
+    for index, matches in asked.items():
         try:
-            hits = [leaf for leaf in chosen if message.matches(leaf)]
+            hits = [leaf for leaf in chosen if matches(leaf)]
         except _UNREADABLE:
             continue
         known.append(index)
@@ -293,6 +328,40 @@ def _ask(stretch: Stretch, chosen: Sequence[Columned | Texted], opened: "dict[in
     mask = stretch.mask(known)
     for leaf, found in matching.items():
         stretch.learn(leaf, stretch.mask(found), mask)
+
+
+def _judge_entries(stretch: Stretch, chosen: Sequence[Columned], entries: dict[int, Entry | None]) -> None:
+    """Judge by what would stand in columns; what can't is left undecided."""
+    for leaf in chosen:
+        known = [(index, entry) for index, entry in entries.items() if entry is not None]
+        if isinstance(leaf, Header):
+            at = columns_of_fields.place(leaf.name, leaf.text)
+            if at is None:
+                continue
+            wanted = columns_of_fields.wanted(leaf.text)
+            found = [index for index, entry in known if wanted in entry.shares[at]]
+        else:
+            when, day = leaf.when, leaf.day
+            found = [i for i, entry in known if entry.day and _by_date(when, day, date.fromordinal(entry.day))]
+        stretch.learn(leaf, stretch.mask(found), stretch.mask([index for index, _ in known]))
+
+
+def _by_record(record: Record) -> Callable[[Columned], bool]:
+    """Judge a message whose record has its header."""
+    return lambda key: _matches(record, record.header or b"", key)
+
+
+def _matches(record: Record, header: bytes, key: Columned) -> bool:
+    match key:
+        case Sent(when, day):
+            sent = record.sent
+            return sent is not None and _by_date(when, day, sent.day)
+        case Header(name, text):
+            values = header_values(header, name.encode("utf-8", "replace"))
+            if not text:
+                return bool(values)
+            needle = texts.normalise(text)
+            return any(needle in texts.normalise(value) for value in values)
 
 
 def _at(count: int, places: dict[int, list[int]], bodies: Iterable[int]) -> bytearray:
@@ -348,7 +417,7 @@ class _Opened:
     @property
     def packed(self) -> bytes | None:
         """Its search text, where it came about and isn't too long."""
-        return None if self._texts is None else texts.pack(*self._texts)
+        return None if self._texts is None else texts.pack(*map(texts.octets, self._texts))
 
     def entry(self) -> Entry | None:
         """Its part of columns, where it can have one."""
@@ -359,15 +428,10 @@ class _Opened:
 
     def matches(self, key: Sent | Header | Body | Text) -> bool:
         match key:
-            case Sent(when, day):
-                sent = self._record.sent
-                return sent is not None and _by_date(when, day, sent.day)
-            case Header(name, text):
-                values = header_values(self.header, name.encode("utf-8", "replace"))
-                if not text:
-                    return bool(values)
-                needle = texts.normalise(text)
-                return any(needle in texts.normalise(value) for value in values)
+            case Sent():
+                return _matches(self._record, b"", key)
+            case Header():
+                return _matches(self._record, self.header, key)
             case Body(text):
                 return texts.normalise(text) in self.texts[1]
             case Text(text):

@@ -114,7 +114,9 @@ class Sessions:
                 touched.add(account)
                 self._house.keys.forget_account(AccountId(account))
                 self._house.shelf.forget_account(AccountId(account))
+                self._house.fresh.forget_account(AccountId(account))
         self._house.shelf.drop_ended(self._house.clock.now())
+        self._house.fresh.drop_ended(self._house.clock.now())
         if whole or 0 in touched:
             self._all_at = now
             await self._judge(set(self._by_account))

@@ -6,6 +6,7 @@ punycode, unicode_escape): a name is looked up in its alias table alone, and onl
 
 import re
 from encodings.aliases import aliases
+from functools import lru_cache
 
 _CODECS = frozenset(
     "ascii utf_8 utf_7 utf_16 utf_16_be utf_16_le utf_32 utf_32_be utf_32_le latin_1 "
@@ -21,8 +22,11 @@ _SEPARATOR = re.compile(r"[\s\-_]+")
 
 def codec(name: bytes) -> str | None:
     """The codec of a charset's name, None where it is unknown or no charset of mail."""
-    if not name or len(name) > 40:
-        return None
+    return _codec(name) if name and len(name) <= 40 else None
+
+
+@lru_cache(maxsize=256)
+def _codec(name: bytes) -> str | None:
     key = _SEPARATOR.sub("_", name.decode("latin-1").strip(" \t\"'").lower())
     found = _OTHER.get(key) or aliases.get(key) or aliases.get(key.replace(".", "_")) or key
     return found if found in _CODECS else None

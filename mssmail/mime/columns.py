@@ -17,7 +17,7 @@ from itertools import accumulate, pairwise
 
 from mssmail.mime.headers import HeaderBlock
 from mssmail.mime.record import Record
-from mssmail.mime.text import needle, normalise, octets
+from mssmail.mime.text import needle
 from mssmail.mime.words import decode
 
 VERSION = 1
@@ -39,6 +39,11 @@ class Entry:
     day: int
     shares: tuple[bytes, ...]
 
+    @property
+    def octets(self) -> int:
+        """What it takes in memory, about."""
+        return sum(map(len, self.shares)) + 33 * len(self.shares)
+
 
 def entry(body: int, record: Record) -> Entry | None:
     """A message's part of the columns; None where its header is too long. Raises RecordFormatError."""
@@ -46,11 +51,27 @@ def entry(body: int, record: Record) -> Entry | None:
     if header is None:
         return None
     block = HeaderBlock(header)
-    shares = tuple([b"".join([b"\0" + needle(decode(v)) for v in block.all(name)]) for name in FIELDS])
+    fold = bytes.lower if header.isascii() and b"=?" not in header else _fold
+    shares = tuple([b"".join([b"\0" + fold(v) for v in block.all(name)]) for name in FIELDS])
     if sum(map(len, shares)) > MAX_SHARE_OCTETS:
         return None
     sent = record.sent
     return Entry(body, 0 if sent is None else sent.day.toordinal(), shares)
+
+
+def _fold(value: bytes) -> bytes:
+    return needle(decode(value))
+
+
+def place(name: str, text: str) -> int | None:
+    """Which share says whether such a field holds that text; None where none does: another field, or a NUL."""
+    field = name.encode("utf-8", "replace").lower()
+    return FIELDS.index(field) if field in FIELDS and "\0" not in text else None
+
+
+def wanted(text: str) -> bytes:
+    """What to look for in shares: any field of the name where the text is empty."""
+    return needle(text) or b"\0"
 
 
 def _little(code: str, numbers: Iterable[int]) -> bytes:
@@ -128,17 +149,17 @@ class Columns:
         Raises ColumnsFormatError.
         """
         lengths_at, start, end = self._columns[name.encode("utf-8", "replace").lower()]
-        wanted = octets(normalise(text)) or b"\0"
+        looked_for = wanted(text)
         found: list[int] = []
         packed = self._octets
-        at = packed.find(wanted, start, end)
+        at = packed.find(looked_for, start, end)
         if at < 0:
             return found
         ends = self._ends(lengths_at, start, end)
         while at >= 0:
             place = bisect_right(ends, at) - 1
             found.append(place)
-            at = packed.find(wanted, ends[place + 1], end)
+            at = packed.find(looked_for, ends[place + 1], end)
         return found
 
     def _ends(self, lengths_at: int, start: int, end: int) -> list[int]:

@@ -62,6 +62,9 @@ def decoded(found: Parameters) -> dict[str, str]:
     sections: dict[str, dict[int, tuple[bytes, bool]]] = {}
     plain: dict[str, str] = {}
     for key, value in found:
+        if b"*" not in key:
+            plain.setdefault(key.decode("latin-1").lower(), decode(value, b""))
+            continue
         m = _SECTION.fullmatch(key.decode("latin-1").lower())
         if m is None or (m[2] is None and m[3] is None):
             plain.setdefault(key.decode("latin-1").lower(), decode(value, b""))

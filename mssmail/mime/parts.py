@@ -6,8 +6,8 @@ of four strings (1 each: type, subtype, encoding, charset), and the strings, cut
 """
 
 import struct
-from dataclasses import dataclass
 from enum import IntEnum, unique
+from typing import NamedTuple
 
 from mssmail.mime.node import Node
 from mssmail.mime.parameters import parameter
@@ -24,8 +24,10 @@ class Kind(IntEnum):
     MESSAGE = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+_KINDS = tuple(Kind)
+
+
+class Part(NamedTuple):
     """A part of a message. `parent` and `children` are places in the index; the outermost part has parent -1."""
 
     parent: int
@@ -80,7 +82,7 @@ def unpack(octets: bytes) -> tuple[Part, ...]:
             children[parent].append(index)
             if left > 1:
                 open_parts.append((parent, left - 1))
-        rows.append((count, Kind(kind) if kind <= 2 else Kind.LEAF, header_start, body_start, end, strings))
+        rows.append((count, _KINDS[kind] if kind <= 2 else Kind.LEAF, header_start, body_start, end, strings))
         parents.append(parent)
         children.append([])
         if count:

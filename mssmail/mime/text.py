@@ -17,6 +17,7 @@ from mssmail.mime import html, transfer
 from mssmail.mime.charset import decode
 from mssmail.mime.comments import uncomment
 from mssmail.mime.headers import HeaderBlock
+from mssmail.mime.node import Node
 from mssmail.mime.parameters import decoded, parameters
 from mssmail.mime.parts import Kind, Part
 from mssmail.mime.record import Record
@@ -36,15 +37,31 @@ MAX_SEARCH_TEXT_OCTETS = 1024 * 1024
 """Of a message whose headers and text parts, or whose search text, are longer, none is kept: it is opened instead."""
 _PIECE = 16 * 1024
 """Characters folded at a time: some milliseconds, after which other threads get their turn."""
+_ASCII = bytes(range(128))
 
 
 def normalise(text: str) -> str:
     """Fold a text or a needle for comparison."""
+    return needle(text).decode("utf-8", "surrogatepass")
+
+
+def needle(text: str) -> bytes:
+    """The same in UTF-8: what to look for in search texts."""
     if text.isascii():
-        return text.lower()
+        return text.lower().encode()
     if len(text) <= _PIECE:
-        return _fold(text)
-    return "".join([_fold(piece) for piece in _pieces(text)])
+        return _folded(text)
+    return b"".join([_folded(piece) for piece in _pieces(text)])
+
+
+def _folded(text: str) -> bytes:
+    """As `_fold`, without its costly steps where these would change nothing but ASCII, as in French they do.
+
+    Case mapping looks at no neighbour, and lower ASCII letters decompose no further.
+    """
+    decomposed = octets(normalize("NFKD", text))
+    rest = decomposed.translate(None, _ASCII).decode("utf-8", "surrogatepass")
+    return decomposed.lower() if rest.upper().casefold() == rest else octets(_fold(text))
 
 
 def _fold(text: str) -> str:
@@ -66,11 +83,6 @@ def octets(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-def needle(text: str) -> bytes:
-    """What to look for in search texts."""
-    return octets(normalise(text))
-
-
 def body_texts(record: Record, read: Read) -> Iterator[str]:
     """Yield the decoded text of each text part, the names and descriptions of parts, and embedded messages' headers.
 
@@ -87,6 +99,16 @@ def body_texts(record: Record, read: Read) -> Iterator[str]:
             yield part_text(part, read(part.body_start, min(part.end, part.body_start + MAX_PART_OCTETS)))
 
 
+def extent(root: Node) -> tuple[int, int]:
+    """The octets that hold all that `body_texts` reads: from the end of the header to the last such piece's end."""
+    end, waiting = root.body_start, [root]
+    while waiting:
+        node = waiting.pop()
+        end = max(end, node.end if node.type == b"text" and not node.children else node.body_start)
+        waiting += node.children
+    return root.body_start, end
+
+
 def part_text(part: Part, body: bytes) -> str:
     """The text of a text part's octets, transfer encoding, charset and HTML undone."""
     text = decode(transfer.decode(body, part.encoding), part.charset)
@@ -95,19 +117,23 @@ def part_text(part: Part, body: bytes) -> str:
 
 def searchable(record: Record, read: Read) -> tuple[str, str]:
     """The normalised header and body of a message, for SEARCH TEXT and BODY."""
+    header, body = _texts(record, read)
+    return normalise(header), normalise(body)
+
+
+def _texts(record: Record, read: Read) -> tuple[str, str]:
     root = record.parts[0]
     header = record.header
     if header is None:
         header = read(root.header_start, root.body_start)
-    return normalise(header_text(header)), normalise(SEPARATOR.join(body_texts(record, read)))
+    return header_text(header), SEPARATOR.join(body_texts(record, read))
 
 
-def pack(header: str, body: str) -> bytes | None:
-    """The search text of a normalised header and body; None where it is too long to be kept."""
-    head, tail = octets(header), octets(body)
-    if len(head) + len(tail) > MAX_SEARCH_TEXT_OCTETS:
+def pack(header: bytes, body: bytes) -> bytes | None:
+    """The search text of a header and a body, both folded; None where it is too long to be kept."""
+    if len(header) + len(body) > MAX_SEARCH_TEXT_OCTETS:
         return None
-    return len(head).to_bytes(4, "big") + head + tail
+    return len(header).to_bytes(4, "big") + header + body
 
 
 def is_long(record: Record) -> bool:
@@ -126,7 +152,10 @@ def is_long(record: Record) -> bool:
 
 def search_text(record: Record, read: Read) -> bytes | None:
     """The search text of a message, None where it would be too long. Raises RecordFormatError, and what `read` does."""
-    return None if is_long(record) else pack(*searchable(record, read))
+    if is_long(record):
+        return None
+    header, body = _texts(record, read)
+    return pack(needle(header), needle(body))
 
 
 def in_text(packed: bytes, wanted: bytes) -> bool:
@@ -142,6 +171,9 @@ def in_body(packed: bytes, wanted: bytes) -> bool:
 
 def _names(block: bytes) -> Iterator[str]:
     """What a person sees of a part that isn't its text: file name and description."""
+    lower = block.lower()
+    if b"name" not in lower and b"description" not in lower:
+        return
     index = HeaderBlock(block)
     for field, name in ((b"content-disposition", "filename"), (b"content-type", "name")):
         value = index.first(field)

@@ -9,6 +9,10 @@ from mssmail.mime.transfer import base64_octets
 
 _WORD = re.compile(rb"=\?([^?*\s]{1,40})(?:\*[^?\s]{0,40})?\?([bBqQ])\?([^?]*)\?=")
 
+_PLAIN_BLOCK = re.compile(rb"(?:[!-9;-~]++: [!-~][ \t!-~]*+(?:\r\n[ \t][ \t!-~]*+)*(?<![ \t])\r\n)+(?:\r\n)?").fullmatch
+"""A block of ASCII that is written as `header_text` gives it, but for its line breaks: nearly every one."""
+_FOLDED_LINE = re.compile(rb"\r\n(?=[ \t])")
+
 
 def decode(value: bytes) -> str:
     """The text of an unfolded or folded value: blanks between encoded words dropped (RFC 2047 §6.2).
@@ -40,6 +44,8 @@ def decode(value: bytes) -> str:
 
 def header_text(block: bytes) -> str:
     """A header block as decoded lines `Name: value`, for SEARCH TEXT."""
+    if _PLAIN_BLOCK(block) is not None and b"=?" not in block:
+        return _FOLDED_LINE.sub(b"", block).rstrip(b"\r\n").replace(b"\r\n", b"\n").decode("ascii")
     return "\n".join([_line(name, value) for name, value in unfolded(block)])
 
 

@@ -17,6 +17,7 @@ _BODIES = re.compile(r"file:|s3://")
 _SOURCE = re.compile(r"file:///|https://[^/@\s]+(?:/|\Z)")
 _HTTP = re.compile(r"https?://[^/@\s]+(?:/|\Z)")
 _API = re.compile(r"https://[^/@?#\s]+(?:/[^?#\s]*)?")
+_WEB = re.compile(r"https://[^/@?#\s]+/?")
 _PROVIDER = re.compile(r"file:|pkcs11:")
 
 
@@ -32,11 +33,15 @@ def check(settings: Settings) -> Iterator[tuple[str, str]]:
     yield from _directory(settings)
     yield from _providers(settings)
     yield from _trust(settings)
+    if settings.web.address and not _WEB.fullmatch(settings.web.address):
+        yield "web.address", "must be https:// and a host, with a port or without, and no path"
+    if settings.oauth.refresh_lifetime > settings.oauth.authorization_lifetime:
+        yield "oauth.refresh_lifetime", "must not be longer than oauth.authorization_lifetime"
     if settings.store.quota < settings.smtp.max_message_size:
         yield "store.quota", "must hold at least one message of smtp.max_message_size"
     listen = settings.listen
     taken: dict[int, str] = {}
-    for name in ("submission", "submissions", "imap", "imaps", "metrics"):
+    for name in ("submission", "submissions", "imap", "imaps", "https", "metrics"):
         port = getattr(listen, name)
         if port and port in taken:
             yield f"listen.{name}", f"has the port of listen.{taken[port]}"

@@ -75,6 +75,9 @@ class Listen:
     submissions: Port | None = _setting(kind.port(), Port(465), "Submission over implicit TLS (RFC 8314).")
     imap: Port | None = _setting(kind.port(), Port(143), "IMAP, STARTTLS required before any sign-in.")
     imaps: Port | None = _setting(kind.port(), Port(993), "IMAP over implicit TLS.")
+    https: Port | None = _setting(
+        kind.port(), Port(443), "Pages for users, sign-in of programs (RFC 6749) and enrolment, over HTTPS."
+    )
     metrics: Port | None = _setting(kind.port(), None, "Prometheus metrics over plain HTTP.")
     metrics_host: str = _setting(kind.text(), "127.0.0.1", "Address that the metrics listener binds.")
 
@@ -195,6 +198,28 @@ class OAuth:
         kind.duration(60, 3650 * DAY),
         Seconds(180 * DAY),
         "Longest time from a user's consent until a program has to ask for it again.",
+    )
+    device_lifetime: Seconds = _setting(
+        kind.duration(60, 3600), Seconds(600), "How long a device waits for its user to enter a code (RFC 8628 §3.2)."
+    )
+    registration: bool = _setting(
+        kind.switch(), False, "Whether public programs may register themselves (RFC 7591); users see unvouched names."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Web:
+    address: str = _setting(
+        kind.text(),
+        "",
+        "Address by which users and programs reach the HTTPS port, https://host:port without a path; "
+        "empty: https:// with server.name and listen.https.",
+    )
+    session_idle: Seconds = _setting(
+        kind.duration(60, DAY), Seconds(15 * 60), "Silence after which a signed-in browser has to sign in again."
+    )
+    max_connections_per_address: int = _setting(
+        kind.integer(1, 100_000), 100, "Connections open at once from one client address."
     )
 
 
@@ -393,6 +418,7 @@ class Settings:
     oauth: OAuth = field(default_factory=OAuth)
     openid: OpenId = field(default_factory=OpenId)
     delegation: Delegation = field(default_factory=Delegation)
+    web: Web = field(default_factory=Web)
     smtp: Smtp = field(default_factory=Smtp)
     imap: Imap = field(default_factory=Imap)
     retention: Retention = field(default_factory=Retention)

@@ -42,6 +42,13 @@ def run_folder(settings: Settings) -> Path:
     return settings.server.data / RUN_FOLDER
 
 
+def web_address(settings: Settings, port: int) -> str:
+    """`https://host[:port]`, by which users and programs reach the HTTPS port, which listens at `port`."""
+    if settings.web.address:
+        return settings.web.address.rstrip("/")
+    return f"https://{settings.server.name}" + ("" if port == 443 else f":{port}")
+
+
 def _database(address: str, data: Path, default: str) -> str:
     """An SQLAlchemy address whose SQLite file is absolute; a relative one lies under the data folder."""
     prefix = "sqlite:///"

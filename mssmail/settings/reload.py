@@ -19,9 +19,10 @@ LIVE: Final = frozenset(
         "crl_refresh_interval ocsp ocsp_responder ocsp_timeout ocsp_max_age require_client_usage allow_test_hierarchy",
         "auth": "grant_lifetime grant_bare_password max_failures failure_window lock_time never_banned notices "
         "totp_drift_steps argon2_memory argon2_time argon2_parallelism",
-        "oauth": "access_lifetime refresh_lifetime authorization_lifetime",
         "openid": "providers end_with_token",
         "delegation": "max_term",
+        "oauth": "access_lifetime refresh_lifetime authorization_lifetime device_lifetime registration",
+        "web": "session_idle max_connections_per_address",
         "smtp": "timeout max_connections_per_address max_messages_per_hour",
         "imap": "idle_timeout login_timeout max_connections_per_account max_connections_per_address",
         "retention": "default period interval maximum",

@@ -313,7 +313,7 @@ enrolments = _rowless(
     "enrolments",
     _id("account_id"),
     _blob("digest"),
-    Column("sealed", LargeBinary),  # the code's secret that was shown, until it is confirmed
+    _blob("sealed"),  # the secret for one-time codes that is shown, until it is confirmed
     _int("epoch"),
     _int("expires_at"),
     Index("enrolments_digest", "digest", unique=True),

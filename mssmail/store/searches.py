@@ -7,6 +7,7 @@ what else they held is due again.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum, unique
 
 from sqlalchemy import and_, bindparam, delete, exists, not_, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
@@ -33,7 +34,7 @@ def _in_range() -> ColumnElement[bool]:
     return and_(_m.folder_id == bindparam("folder"), _m.uid >= bindparam("low"), _m.uid <= bindparam("high"))
 
 
-_CLEAR = (_m.uid, _m.body_id, _m.internal_date, _m.zone_minutes, _m.size_octets)
+_CLEAR = (_m.uid, _m.body_id, _m.internal_date, _m.zone_minutes, _m.size_octets, _m.period)
 _FACTS = Statement(select(*_CLEAR).where(_in_range()).order_by(_m.uid))
 _WITH_COLUMNS = Statement(
     select(*_CLEAR, _e.columns_id)
@@ -85,18 +86,21 @@ _DROP_DUE = Statement(
         _d.account_id == bindparam("account"), _d.period == bindparam("which"), _d.body_id == bindparam("body")
     )
 )
-_WRAPPED = Statement(
-    select(wraps.c.body_id).where(
+_STATE = Statement(
+    select(_e.columns_id)
+    .select_from(
+        wraps.outerjoin(
+            search_entries,
+            and_(_e.body_id == wraps.c.body_id, _e.account_id == wraps.c.account_id, _e.period == wraps.c.period),
+        )
+    )
+    .where(
         wraps.c.body_id == bindparam("body"),
         wraps.c.account_id == bindparam("account"),
         wraps.c.period == bindparam("which"),
     )
 )
-_ENTRY = Statement(
-    select(_e.columns_id).where(
-        _e.body_id == bindparam("body"), _e.account_id == bindparam("account"), _e.period == bindparam("which")
-    )
-)
+"""A row where the message's wrap stands: which columns hold its entry, NULL for none."""
 _STANDS = Statement(select(_c["count"]).where(_c.columns_id == bindparam("number")))
 _PUT_TEXT = put(search_texts, ignore_existing=True)
 _PUT_COLUMNS = put(search_columns)
@@ -133,7 +137,7 @@ _DUE_AGAIN = Statement(_due_again)
 
 
 def facts(tx: Transaction, folder: FolderId, ranges: Ranges) -> list[Row]:
-    """(uid, body, internal date, zone's minutes, octets) of messages, by UID."""
+    """(uid, body, internal date, zone's minutes, octets, period) of messages, by UID."""
     return _rows(tx, _FACTS, folder, ranges)
 
 
@@ -218,14 +222,14 @@ def write(tx: Transaction, done: Sequence[Due], made: dict[BodyId, bytes], colum
     What a purge, an expunge or a search overtook isn't written: a message whose wrap is gone gets no text here; columns
     that hold such a one or one that others hold already, or replace some that are gone, wait for the next turn.
     """
-    standing = [d for d in done if d.wrapped is not None and _stands(tx, d.account, d.body, d.period)]
-    bodies = {d.body for d in standing}
+    states = {(d.account, d.body, d.period): _state(tx, d.account, d.body, d.period) for d in done if d.wrapped}
+    bodies = {body for (_, body, _), state in states.items() if state is not _State.GONE}
     texts: list[Values] = [{"body_id": body, "sealed": sealed} for body, sealed in made.items() if body in bodies]
     if texts:
         tx.run_many(_PUT_TEXT, texts)
     waiting: set[tuple[AccountId, Period]] = set()
     for new in columns:
-        if not _write_columns(tx, new):
+        if not _write_columns(tx, new, [states.get((new.account, body, new.period)) for body in new.bodies]):
             waiting.add((new.account, new.period))
     finished = [d for d in done if (d.account, d.period) not in waiting]
     if finished:
@@ -236,25 +240,31 @@ def write(tx: Transaction, done: Sequence[Due], made: dict[BodyId, bytes], colum
 def keep(tx: Transaction, account: AccountId, texts: Sequence[Row], columns: Sequence[NewColumns]) -> None:
     """Write (body, period, sealed text) and columns that a search made on its way, where the messages still stand."""
     for body, period, sealed in texts:
-        if _stands(tx, account, body, period):
+        if _state(tx, account, body, period) is not _State.GONE:
             tx.run(_PUT_TEXT, body_id=body, sealed=sealed)
     for new in columns:
-        _write_columns(tx, new)
+        _write_columns(tx, new, [_state(tx, account, body, new.period) for body in new.bodies])
 
 
-def _stands(tx: Transaction, account: AccountId, body: BodyId, period: Period) -> bool:
-    return tx.run(_WRAPPED, body=body, account=account, which=period).fetchone() is not None
+@unique
+class _State(Enum):
+    """Of a message that is about to be made searchable."""
+
+    GONE = "gone"
+    BARE = "bare"
+    """Without an entry in columns."""
+    HELD = "held"
+    """Columns hold its entry."""
 
 
-def _has_entry(tx: Transaction, account: AccountId, body: BodyId, period: Period) -> bool:
-    return tx.run(_ENTRY, body=body, account=account, which=period).fetchone() is not None
+def _state(tx: Transaction, account: AccountId, body: BodyId, period: Period) -> _State:
+    row = tx.run(_STATE, body=body, account=account, which=period).fetchone()
+    return _State.GONE if row is None else _State.BARE if row[0] is None else _State.HELD
 
 
-def _write_columns(tx: Transaction, new: NewColumns) -> bool:
-    """All of it, or nothing where it was overtaken."""
-    if not all(_stands(tx, new.account, body, new.period) for body in new.bodies):
-        return False
-    if any(_has_entry(tx, new.account, body, new.period) for body in new.bodies):
+def _write_columns(tx: Transaction, new: NewColumns, states: Sequence[_State | None]) -> bool:
+    """All of it, or nothing where it was overtaken. `states`: of the new entries' messages."""
+    if any(state is not _State.BARE for state in states):
         return False
     for old, count in new.replaced:
         row = tx.run(_STANDS, number=old).fetchone()

@@ -12,7 +12,7 @@ import pytest
 from tests.cli.conftest import CLAIRE_ADDRESS, House
 from tests.demo_process import COMMAND, environment
 
-LISTEN = '[listen]\nhost = "127.0.0.1"\nsubmission = 0\nsubmissions = 0\nimap = 0\nimaps = {imaps}\n'
+LISTEN = '[listen]\nhost = "127.0.0.1"\nsubmission = 0\nsubmissions = 0\nimap = 0\nhttps = 0\nimaps = {imaps}\n'
 LISTENERS = ("submission", "submissions", "imap", "imaps")
 
 

@@ -45,13 +45,13 @@ def test_description(demo: DemoProcess) -> None:
     said = demo.description
     assert said["pid"] == demo.process.pid
     assert (said["host"], said["server_name"], said["domain"]) == ("127.0.0.1", "localhost", "demo.mssante.fr")
-    assert set(said["ports"]) == {"submission", "submissions", "imap", "imaps", "metrics"}
+    assert set(said["ports"]) == {"submission", "submissions", "imap", "imaps", "https", "metrics"}
     for name in ("demo.json", "mssmail.toml", "credentials.json", "root.key"):
         assert (demo.data / name).stat().st_mode & 0o777 == 0o600, name
     assert demo.data.stat().st_mode & 0o777 == 0o700
 
 
-@pytest.mark.parametrize("name", ["submission", "submissions", "imap", "imaps", "metrics"])
+@pytest.mark.parametrize("name", ["submission", "submissions", "imap", "imaps", "https", "metrics"])
 def test_every_listener_accepts(demo: DemoProcess, name: str) -> None:
     """Once it is ready, each port of demo.json takes connections."""
     socket.create_connection((demo.host, demo.port(name)), timeout=5).close()

@@ -22,6 +22,7 @@ from mssmail.base.search import (
 )
 from mssmail.flow import index
 from mssmail.flow.change import Changer, FlagWish
+from mssmail.flow.fresh import MAX_OCTETS, Fresh
 from mssmail.flow.index import MAX_ENTRIES, Indexer
 from mssmail.flow.purge import Purge
 from mssmail.flow.search import search
@@ -32,9 +33,10 @@ from tests.support.houses import Home
 from tests.support.posts import SEARCH_TABLES, forget, inbox, send
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Iterator[Home]:
-    made = Home(tmp_path)
+@pytest.fixture(params=[MAX_OCTETS, 0], ids=["in memory", "opened"])
+def home(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Home]:
+    """A house that keeps new mail in memory until it is searchable, and one that opens it."""
+    made = Home(tmp_path, fresh=Fresh(request.param))
     yield made
     made.close()
 
@@ -86,6 +88,7 @@ async def test_what_a_search_opened_is_kept(home: Home) -> None:
     anne = home.add_account("anne")
     for number in range(3):
         await send(home, mail(number), anne)
+    home.house.fresh.forget_account(anne.account)
     view = await inbox(home, anne)
     assert await search(home.house, view, Text("corps 1")) == [1]
     await home.write.run(lambda _: None)
@@ -99,6 +102,7 @@ async def test_headers_that_a_search_opened_are_kept(home: Home) -> None:
     anne = home.add_account("anne")
     for number in range(60):
         await send(home, mail(number), anne)
+    home.house.fresh.forget_account(anne.account)
     view = await inbox(home, anne)
     wanted = Header("subject", "rénal 59")
     assert await search(home.house, view, wanted) == [59]

@@ -226,7 +226,7 @@ accounts = iter(range(10**6))
 def test_results_equal_opening_everything(
     shared: Home, sent: list[bytes], asked: list[Key], flags: list[int], indexed: int
 ) -> None:
-    """Whatever the mail and the key: before it is made searchable, while some of it is, and after."""
+    """Whatever the mail and the key: before it is made searchable, in memory or not, while some of it is, and after."""
 
     async def run() -> None:
         anne = shared.add_account(f"a{next(accounts)}")
@@ -250,6 +250,9 @@ def test_results_equal_opening_everything(
         async def found() -> list[list[int]]:
             return [await search(shared.house, view, key) for key in asked]
 
+        assert await found() == expected, "some of it, and the rest in memory"
+        assert await found() == expected, "what was made in memory"
+        shared.house.fresh.forget_account(anne.account)
         assert await found() == expected, "some of it"
         await Indexer(shared.house).run()
         assert await found() == expected, "all of it"

@@ -12,7 +12,7 @@ from mssmail.mime.parts import Kind
 from mssmail.mime.record import Record, build
 from mssmail.mime.resolve import Chosen, Octets, Range, resolve
 from mssmail.mime.scan import Scanner
-from mssmail.mime.text import body_texts, in_body, in_text, is_long, needle, pack, searchable
+from mssmail.mime.text import body_texts, in_body, in_text, is_long, needle, octets, pack, searchable
 from tests.fuzz.target import Target, cut
 
 SMALL = Limits(header_octets=200, headers_octets=500, depth=4, parts=12, boundary_octets=20, false_boundaries=30)
@@ -92,7 +92,7 @@ def _searched(message: bytes, record: Record) -> None:
     list(body_texts(record, lambda start, end: message[start:end]))
     header, body = searchable(record, lambda start, end: message[start:end])
     assert not is_long(record)
-    packed = pack(header, body)
+    packed = pack(octets(header), octets(body))
     if packed is not None:
         for text in (header[:9], header[-5:], body[:7], body[-9:]):
             wanted = needle(text)

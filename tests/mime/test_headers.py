@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mssmail.mime import words
-from mssmail.mime.headers import HeaderBlock, edit, fields, first, header_fields, split, unfold
+from mssmail.mime.headers import HeaderBlock, edit, fields, first, header_fields, split, unfold, unfolded
 
 BLOCK = b"From: a@b\r\nSubject : one\r\n two\r\nBCC: secret@x,\r\n\tother@x\r\njunk line\r\nTo:c@d\r\nbcc:z@x\r\n\r\n"
 OCTETS = st.lists(
@@ -151,6 +151,21 @@ def test_encoded_words_of_the_standard_library(text: str) -> None:
 def test_decoding_never_fails(value: bytes) -> None:
     """Any octets give some text."""
     assert isinstance(words.decode(value), str)
+
+
+PIECES = st.sampled_from(
+    [b"Subject", b"X-y", b":", b": ", b" ", b"\t", b"a", b"b c", b"\r\n", b"\r\n ", b"\n", b"\r", b"=?", b"("]
+)
+
+
+@given(st.lists(PIECES, max_size=14).map(b"".join), st.sampled_from([b"", b"\r\n", b"\r\n\r\n", b"\n\n"]))
+def test_header_text_of_plain_blocks(block: bytes, end: bytes) -> None:
+    """The short way for usual blocks gives what the fields give one by one."""
+    expected = "\n".join(
+        (name + b": " + value if name else value).decode("latin-1") for name, value in unfolded(block + end)
+    )
+    if b"=?" not in block:
+        assert words.header_text(block + end) == expected
 
 
 def test_header_text_and_values() -> None:

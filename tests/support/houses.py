@@ -16,6 +16,7 @@ from mssmail.crypto.kms.local import LocalKeyProvider, create_root
 from mssmail.directory.lookup import Directory
 from mssmail.flow.boxes import add_folder
 from mssmail.flow.changes import Changes
+from mssmail.flow.fresh import Fresh
 from mssmail.flow.house import BodyNumbers, House
 from mssmail.flow.names import Names
 from mssmail.settings.model import Keys, Server, Settings, Tls
@@ -50,6 +51,7 @@ class Home:
         settings: Settings | None = None,
         connect: Callable[[Callable[[], Driver]], Callable[[], Driver]] = lambda plain: plain,
         slot: int = 0,
+        fresh: Fresh | None = None,
     ) -> None:
         self.folder = folder
         self.clock = clock or FakeClock()
@@ -95,6 +97,7 @@ class Home:
             slot,
             ThreadPoolExecutor(2),
             ThreadPoolExecutor(2),
+            fresh=Fresh() if fresh is None else fresh,
         )
 
     def close(self) -> None:

@@ -1,5 +1,6 @@
 """Certificates issued at will by the demo's CAs, and a real HTTP server that says which of them still hold."""
 
+import base64
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -62,18 +63,16 @@ def issue(by: Authority, clock: Clock, wish: Wish = Wish()) -> tuple[x509.Certif
     return builder.sign(by.key, wish.digest), key
 
 
-def save(folder: Path, stem: str, certificate: x509.Certificate | bytes, key: Key) -> Leaf:
-    """Lay down a certificate (or any DER) with its key, as files."""
-    der = certificate if isinstance(certificate, bytes) else certificate.public_bytes(Encoding.DER)
+def save(folder: Path, stem: str, certificate: x509.Certificate | bytes, key: Key, *above: x509.Certificate) -> Leaf:
+    """Lay down a certificate (or any DER) with its key and those above it, as files."""
     leaf = Leaf(folder / f"{stem}.pem", folder / f"{stem}.key")
-    leaf.cert.write_bytes(pem(der))
+    ders = (one if isinstance(one, bytes) else one.public_bytes(Encoding.DER) for one in (certificate, *above))
+    leaf.cert.write_bytes(b"".join(map(pem, ders)))
     leaf.key.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     return leaf
 
 
 def pem(der: bytes) -> bytes:
-    import base64
-
     return b"-----BEGIN CERTIFICATE-----\n" + base64.encodebytes(der) + b"-----END CERTIFICATE-----\n"
 
 
@@ -92,13 +91,27 @@ def authority(
 
 def signed_with_sha1(certificate: x509.Certificate, by: Authority) -> bytes:
     """The same certificate signed with SHA-1 (DER), which no library makes any more."""
-    sha256, sha1 = bytes.fromhex("300a06082a8648ce3d040302"), bytes.fromhex("300906072a8648ce3d0401")
+    return _signed_anew(certificate, by, _SHA256, _SHA1, hashes.SHA1())
+
+
+def with_octets(certificate: x509.Certificate, by: Authority, old: bytes, new: bytes) -> bytes:
+    """The same certificate (DER) with some octets exchanged, well signed: what no library would make."""
+    assert len(old) == len(new)
+    return _signed_anew(certificate, by, old, new, hashes.SHA256())
+
+
+_SHA256, _SHA1 = bytes.fromhex("300a06082a8648ce3d040302"), bytes.fromhex("300906072a8648ce3d0401")
+
+
+def _signed_anew(
+    certificate: x509.Certificate, by: Authority, old: bytes, new: bytes, digest: hashes.SHA1 | hashes.SHA256
+) -> bytes:
     tbs = certificate.tbs_certificate_bytes
     content = tbs[2 + (tbs[1] & 0x7F if tbs[1] & 0x80 else 0) :]
-    assert sha256 in content
-    tbs = _der(0x30, content.replace(sha256, sha1, 1))
-    signature = by.key.sign(tbs, ec.ECDSA(hashes.SHA1()))
-    return _der(0x30, tbs + sha1 + _der(0x03, b"\0" + signature))
+    assert old in content
+    tbs = _der(0x30, content.replace(old, new, 1))
+    algorithm = _SHA1 if isinstance(digest, hashes.SHA1) else _SHA256
+    return _der(0x30, tbs + algorithm + _der(0x03, b"\0" + by.key.sign(tbs, ec.ECDSA(digest))))
 
 
 def _der(tag: int, content: bytes) -> bytes:

@@ -1,14 +1,14 @@
 """TLS as every listener speaks it: 1.2 with the suites of the référentiel, 1.3 with its own, a client certificate
 where one is shown.
 
-OpenSSL checks that a shown certificate chains to a configured anchor, and nothing else: it has no callback, a resumed
-session skips its checks, and a bad certificate could only end the handshake. Dates, revocation, purpose and identity
-are judged by `identity.certificates` at every sign-in.
+OpenSSL checks that a shown certificate chains to a configured anchor, of whatever purpose, and nothing else: it has no
+callback, a resumed session skips its checks, and a bad certificate could only end the handshake (`verification`).
+Dates, revocation, purpose, key and identity are judged by `identity.certificates` at every sign-in.
 """
 
 import ssl
-from pathlib import Path
 
+from mssmail.servers.net.verification import LEFT_TO_US, SECURITY_LEVEL, Handshake
 from mssmail.settings.model import Settings
 
 CIPHERS = ":".join(
@@ -22,30 +22,30 @@ CIPHERS = ":".join(
 """ANS référentiel 2, and the ECDSA twins; for TLS 1.2. TLS 1.3's own suites are OpenSSL's default three."""
 
 HANDSHAKE_TIMEOUT_S = 30.0
-_NO_CHECK_TIME = 0x200000
-"""X509_V_FLAG_NO_CHECK_TIME (openssl/x509_vfy.h): dates are ours to judge, so that the sign-in says what is wrong."""
 
 
 def server_context(settings: Settings) -> ssl.SSLContext:
     """The context of every mail listener. Raises OSError, ssl.SSLError where the certificate can't be read."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers(CIPHERS)
+    context.sslobject_class = Handshake
+    context.set_ciphers(f"{CIPHERS}:{SECURITY_LEVEL}")
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
     # No tickets: each of the usual two carries the client's certificate and costs 170 µs of a handshake's 1,060, and
     # mail sessions last for hours. Nor is there then a ticket key that would open recorded sessions.
     context.options |= ssl.OP_NO_TICKET
     context.num_tickets = 0
     context.load_cert_chain(settings.tls.certificate, settings.tls.key)
-    anchors = [path for path in (settings.trust.persons_ca, settings.trust.organisations_ca) if path is not None]
+    trust = settings.trust
+    anchors = [path for path in (trust.persons_ca, trust.organisations_ca, trust.operators_ca) if path is not None]
     if anchors:
         context.verify_mode = ssl.CERT_OPTIONAL
-        context.verify_flags |= ssl.VerifyFlags(_NO_CHECK_TIME)
+        context.verify_flags |= LEFT_TO_US
         # The chain ends at the CA of the anchors file, whose own signature was checked when the file was read: one
         # verification less, 90 µs of a handshake's 780.
         context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
         for path in anchors:
-            context.load_verify_locations(Path(path))
+            context.load_verify_locations(path)
     return context
 
 
