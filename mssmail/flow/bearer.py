@@ -101,8 +101,9 @@ class TokenLogin(Login):
 
     @property
     def tokens_acceptable(self) -> bool:
-        """Whether OAUTHBEARER and XOAUTH2 are offered: where there is somebody whose tokens are taken."""
-        return bool(self._house.settings.openid.providers)
+        """Whether OAUTHBEARER and XOAUTH2 are offered: where tokens are given, by ourselves or by a provider."""
+        settings = self._house.settings
+        return settings.listen.https is not None or bool(settings.openid.providers)
 
     def scope(self, door: Door) -> str:
         """The scope that a token of ours needs at this door (RFC 7628 §3.2.2)."""
@@ -110,7 +111,10 @@ class TokenLogin(Login):
 
     @property
     def discovery(self) -> str:
-        """Where a client finds out how to get a token; empty where there is no one place."""
+        """Where a client finds an OpenID provider's description; empty where there is no one provider.
+
+        Our own authorization server is none: its description is for OAuth alone (RFC 8414).
+        """
         providers = self._house.settings.openid.providers
         return providers[0].description if len(providers) == 1 else ""
 
@@ -136,9 +140,10 @@ class TokenLogin(Login):
                 principal = await self._enter(door, client, token, found)
                 if principal is None:
                     raise Refusal(Reason.UNAVAILABLE, "the account or the token changed meanwhile")
-                if len(self._known) >= _KNOWN:
-                    self._known.clear()
-                self._known[key] = found
+                if found.asked.same_box:  # rights in another's may be others the next time
+                    if len(self._known) >= _KNOWN:
+                        self._known.clear()
+                    self._known[key] = found
                 return principal
             found = _Bad(refused, True, found.asked.person, found.details)
         raise await self._turn_away(door, client, found)
@@ -148,7 +153,10 @@ class TokenLogin(Login):
         found = self._known.get(key)
         if found is None or self._access(door, found.asked) is not None:
             return None
-        if found.authorization is None and not isinstance(self._providers.vouch(token, may_call=False), Vouched):
+        try:
+            if found.authorization is None and not isinstance(self._providers.vouch(token, may_call=False), Vouched):
+                return None
+        except Refusal:
             return None
         principal = await self._enter(door, client, token, found)
         if principal is None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from mssmail.demo import people as demo
 from mssmail.flow import bearer
 from mssmail.flow.login import Asked
 from mssmail.flow.sessions import LOOK_AT_ALL_S, Sessions
+from mssmail.settings.model import Listen
 from mssmail.store import accounts
 from tests.support.bearer import TokenTown
 from tests.support.provider import LIFETIME_S, PROGRAM, forged, rsa_key
@@ -305,7 +307,7 @@ async def test_without_providers(town: TokenTown) -> None:
     token = town.played.token()
     await town.by_token(token)
     announced = [town.login.tokens_acceptable]
-    town.house.renew(town.home.settings)
+    town.house.renew(replace(town.home.settings, listen=Listen(https=None)))
     town.login.renew()
     announced.append(town.login.tokens_acceptable)
     assert announced == [True, False]

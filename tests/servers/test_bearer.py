@@ -5,7 +5,7 @@ import base64
 import json
 import re
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ from mssmail.servers.imap.server import ImapServer
 from mssmail.servers.net.tls import server_context
 from mssmail.servers.smtp import replies as smtp_replies
 from mssmail.servers.smtp.roles import Role
+from mssmail.settings.model import Listen
 from mssmail.wire.imap.encode import encode
 from tests.servers.smtp.harbour import PATIENCE_S, Client, Ports
 from tests.support.bearer import TokenTown
@@ -176,12 +177,16 @@ async def test_large_token(doors: Doors, size: int) -> None:
 
 
 async def test_offered_where_tokens_are_judged(doors: Doors) -> None:
-    """Both are announced while a provider is trusted; without one they aren't known, from the next connection on."""
+    """Both are announced while tokens are given, by us or a provider; else they aren't known, from the next time on."""
     await doors.smtp()
     assert re.search(r"AUTH .*\bOAUTHBEARER XOAUTH2$", doors.announced, re.MULTILINE)
     await doors.imaps()
     assert "AUTH=OAUTHBEARER AUTH=XOAUTH2" in doors.announced
     doors.town.house.renew(doors.town.home.settings)
+    await doors.smtp()
+    assert "OAUTHBEARER XOAUTH2" in doors.announced
+    town = doors.town
+    town.house.renew(replace(town.home.settings, listen=Listen(https=None)))
     doors.town.login.renew()
     smtp = await doors.smtp()
     assert "OAUTH" not in doors.announced
