@@ -10,7 +10,21 @@ from typing import Annotated
 
 import typer
 
-from mssmail.cli import account, audit, ban, config, delegation, demo, directory, doctor, init, keys, retention, serve
+from mssmail.cli import (
+    account,
+    audit,
+    ban,
+    cert,
+    config,
+    delegation,
+    demo,
+    directory,
+    doctor,
+    init,
+    keys,
+    retention,
+    serve,
+)
 from mssmail.cli.verb import INTERRUPTED, REFUSED, UNUSABLE, Invocation, Stop, guarded
 
 OPTION = "--config"
@@ -41,7 +55,7 @@ app.command()(init.init)
 app.command()(serve.serve)
 app.command()(doctor.doctor)
 app.command()(demo.demo)
-for noun in (account, audit, ban, config, delegation, directory, keys, retention):
+for noun in (account, audit, ban, cert, config, delegation, directory, keys, retention):
     app.add_typer(noun.app)
 
 

@@ -101,10 +101,7 @@ class Responder:
         given = self._house.settings.trust.ocsp_responder
         if given:
             return given
-        try:
-            return next(iter(responder_addresses(judged.path[0])), None)
-        except ValueError:
-            return None
+        return next(iter(responder_addresses(judged.path[0])), None)
 
     def _threads(self) -> ThreadPoolExecutor:
         """Made when first needed. Raises RuntimeError after `close`."""

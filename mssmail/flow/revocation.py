@@ -11,7 +11,7 @@ import fcntl
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
@@ -150,8 +150,7 @@ class Revocation:
         found = list(trust.crl_sources)
         if trust.crl_distribution_points:
             for certificate in self._certificates.trusted.authorities:
-                with suppress(ValueError):
-                    found += list_addresses(certificate)
+                found += list_addresses(certificate)
         return list(dict.fromkeys(found))
 
     def _fetch_one(self, address: str) -> Fetched:

@@ -81,6 +81,10 @@ class Standing:
             self._news = True
         return status
 
+    async def ask(self, certificate: bytes) -> Status | None:
+        """What OCSP says of a certificate that is good otherwise. Raises Refusal(CERTIFICATE)."""
+        return await self._ask(self.certificates.identify(certificate))
+
     async def ask_again(self, present: AbstractSet[Link]) -> None:
         """Ask OCSP about the certificates that sessions were opened with (`present`) and whose answers have lapsed."""
         # who signed in since the last time may not have a session yet

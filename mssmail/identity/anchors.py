@@ -17,6 +17,15 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 MIN_RSA_BITS = 2048
 MIN_CURVE_BITS = 256
 STRONG_HASHES = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+"""What reading a certificate, list or answer may raise, at once or when some part of it is asked for."""
 MAX_CHAIN = 5
 """IGC-Santé's are of three: root, CA, leaf."""
 
@@ -51,7 +60,7 @@ def load_anchors(file: Path, *, allow_test_hierarchy: bool) -> dict[bytes, tuple
         certificates = x509.load_pem_x509_certificates(file.read_bytes())
     except OSError as error:
         raise TrustFileError(f"{file}: {error.strerror}") from None
-    except ValueError:
+    except UNREADABLE:
         raise TrustFileError(f"{file}: no PEM certificates in it") from None
     for certificate in certificates:
         _check_authority(file, certificate)
@@ -72,7 +81,7 @@ def _check_authority(file: Path, certificate: x509.Certificate) -> None:
     name = certificate.subject.rfc4514_string()
     try:
         basic = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, *UNREADABLE):
         raise TrustFileError(f"{file}: {name} isn't a CA's certificate") from None
     if not basic.ca:
         raise TrustFileError(f"{file}: {name} isn't a CA's certificate")
@@ -119,7 +128,7 @@ def signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     """Whether names match and the signature holds."""
     try:
         certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+    except (InvalidSignature, *UNREADABLE):
         return False
     return True
 
@@ -128,7 +137,7 @@ def strong_key(certificate: x509.Certificate) -> bool:
     """RSA of 2048 bits at least, or a curve of 256 bits at least; nothing else."""
     try:
         key = certificate.public_key()
-    except (ValueError, UnsupportedAlgorithm):
+    except UNREADABLE:
         return False
     if isinstance(key, rsa.RSAPublicKey):
         return key.key_size >= MIN_RSA_BITS

@@ -11,7 +11,6 @@ that an OCSP responder vouches for.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, unique
 from pathlib import Path
@@ -22,7 +21,16 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from mssmail.base.clock import Clock
-from mssmail.identity.anchors import Anchor, Stamp, TrustFileError, is_test_name, load_anchors, signed_by, stamp
+from mssmail.identity.anchors import (
+    UNREADABLE,
+    Anchor,
+    Stamp,
+    TrustFileError,
+    is_test_name,
+    load_anchors,
+    signed_by,
+    stamp,
+)
 from mssmail.identity.fault import Cause, Fault, Unfit
 from mssmail.identity.leaf import (
     Holder,
@@ -288,7 +296,7 @@ class Certificates:
                 holder = _NAMES[purpose](certificate)
         except Unfit as unfit:
             faults.append(unfit.fault)
-        except ValueError:
+        except UNREADABLE:
             faults.append(Fault(Cause.MALFORMED, "malformed"))
         faults += self._faults_of_dates(path)
         if len(path) > 1:
@@ -335,13 +343,13 @@ class Certificates:
         for issuer, serial in links:
             listed = lists.get(issuer)
             if listed is not None and serial in listed.serials:
-                yield Fault(Cause.REVOKED, "revoked" if leaf else "its CA is revoked")
+                yield Fault(Cause.REVOKED, "revoked" if leaf else "its CA is revoked", leaf)
             elif not (leaf and vouched) and (listed is None or listed.expires_at < now):
                 whose = "its issuer's revocation list" if leaf else "the revocation list of its CA's issuer"
                 if listed is None:
-                    yield Fault(Cause.NO_LIST, f"{whose} is missing")
+                    yield Fault(Cause.NO_LIST, f"{whose} is missing", leaf)
                 else:
-                    yield Fault(Cause.OLD_LIST, f"{whose} has expired")
+                    yield Fault(Cause.OLD_LIST, f"{whose} has expired", leaf)
             leaf = False
 
     def lists(self, issuer: bytes, serial: int) -> bool:
@@ -351,10 +359,9 @@ class Certificates:
 
     def _note_addresses(self, judged: Judged) -> None:
         """A few addresses a CA: an issuer that gives each certificate its own can't fill the memory."""
-        with suppress(ValueError):
-            for address in list_addresses(judged.path[0]):
-                if len(self.list_addresses) < MAX_ADDRESSES:
-                    self.list_addresses[address] = None
+        for address in list_addresses(judged.path[0]):
+            if len(self.list_addresses) < MAX_ADDRESSES:
+                self.list_addresses[address] = None
 
 
 def _authorities(anchors: Mapping[Purpose, Anchors]) -> list[x509.Certificate]:
@@ -386,5 +393,5 @@ def first_certificate(content: bytes) -> bytes:
         return content
     try:
         return x509.load_pem_x509_certificate(content[found.start() :]).public_bytes(Encoding.DER)
-    except ValueError:
+    except UNREADABLE:
         raise Unfit(Cause.MALFORMED, "not a certificate in PEM") from None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cryptography import x509
 
-from mssmail.identity.anchors import TrustFileError
+from mssmail.identity.anchors import UNREADABLE, TrustFileError
 from mssmail.identity.certificates import Certificates
 
 
@@ -33,7 +33,7 @@ def server_certificate(file: Path) -> tuple[Dated, frozenset[str]]:
         return _dated(certificate), frozenset()
     except OSError as error:
         raise TrustFileError(f"{file}: {error.strerror}") from None
-    except ValueError:
+    except UNREADABLE:
         raise TrustFileError(f"{file}: no PEM certificates in it") from None
     return _dated(certificate), frozenset(name.lower() for name in names.get_values_for_type(x509.DNSName))
 
@@ -47,15 +47,16 @@ def lists(certificates: Certificates) -> Iterator[Dated]:
     """The newest revocation list of each CA of the anchors files."""
     for certificate in certificates.trusted.authorities:
         listed = certificates.trusted.lists.get(certificate.subject.public_bytes())
-        name = _name(certificate)
+        name = name_of(certificate.subject)
         yield Dated(name, listed.made_at, listed.expires_at) if listed is not None else Dated(name, 0.0, 0.0)
 
 
 def _dated(certificate: x509.Certificate) -> Dated:
     begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    return Dated(_name(certificate), begins.timestamp(), ends.timestamp())
+    return Dated(name_of(certificate.subject), begins.timestamp(), ends.timestamp())
 
 
-def _name(certificate: x509.Certificate) -> str:
-    names = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
-    return str(names[0].value) if names else certificate.subject.rfc4514_string()
+def name_of(name: x509.Name) -> str:
+    """A CA's CN, else all of its name."""
+    names = name.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+    return str(names[0].value) if names else name.rfc4514_string()

@@ -66,6 +66,8 @@ class Fault:
 
     cause: Cause
     text: str
+    of_leaf: bool = True
+    """Whether it is the certificate's own, not its CA's."""
 
     @property
     def remedy(self) -> str:

@@ -12,7 +12,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
-from mssmail.identity.anchors import strong_key, strong_signature
+from mssmail.identity.anchors import UNREADABLE, strong_key, strong_signature
 from mssmail.identity.credentials import organisation_subject, person_subject
 from mssmail.identity.fault import Cause, Fault, Unfit
 
@@ -70,7 +70,7 @@ Name = Callable[[x509.Certificate], Holder | Operator]
 
 
 def person(certificate: x509.Certificate) -> Person:
-    """The CN is the national id, in one multi-valued RDN with SN and GN on a card. Raises Unfit, ValueError."""
+    """The CN is the national id, in one multi-valued RDN with SN and GN on a card. Raises Unfit, UNREADABLE."""
     national_id = _only(certificate, NameOID.COMMON_NAME, "CN")
     if _NATIONAL_ID.fullmatch(national_id) is None:
         raise Unfit(Cause.SUBJECT, "its CN is no national id")
@@ -78,7 +78,7 @@ def person(certificate: x509.Certificate) -> Person:
 
 
 def organisation(certificate: x509.Certificate) -> Organisation:
-    """OU and CN, as `1750000001` and a host or application. Raises Unfit, ValueError."""
+    """OU and CN, as `1750000001` and a host or application. Raises Unfit, UNREADABLE."""
     unit = _only(certificate, NameOID.ORGANIZATIONAL_UNIT_NAME, "OU")
     if _STRUCTURE_ID.fullmatch(unit) is None:
         raise Unfit(Cause.SUBJECT, "its OU is no structure's id")
@@ -89,7 +89,7 @@ def organisation(certificate: x509.Certificate) -> Organisation:
 
 
 def operator(certificate: x509.Certificate) -> Operator:
-    """The hosts it is for. Raises Unfit, ValueError."""
+    """The hosts it is for. Raises Unfit, UNREADABLE."""
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         hosts = names.get_values_for_type(x509.DNSName)
@@ -116,7 +116,7 @@ def faults_of_use(certificate: x509.Certificate, *, usage_required: bool) -> Ite
     """What keeps it from being an end entity's for signing in as a client, with strong key and signature.
 
     `usage_required`: it must say that it is for clients; else one that names no use is for any (RFC 5280 §4.2.1.12).
-    Raises ValueError where its extensions can't be read.
+    Raises UNREADABLE where its extensions can't be read.
     """
     if not strong_key(certificate):
         yield Fault(Cause.WEAK_KEY, "its key is too short, or of a kind not taken")
@@ -143,21 +143,21 @@ def faults_of_use(certificate: x509.Certificate, *, usage_required: bool) -> Ite
 def list_addresses(certificate: x509.Certificate) -> tuple[str, ...]:
     """Where its issuer publishes its revocation list over HTTP (RFC 5280 §4.2.1.13); for one whose issuer is trusted.
 
-    Points that name another issuer, or some reasons alone, are left out. Raises ValueError.
+    Points that name another issuer, or some reasons alone, are left out.
     """
     try:
         points = certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
-    except x509.ExtensionNotFound:
+    except (x509.ExtensionNotFound, *UNREADABLE):
         return ()
     names = [name for point in points if not point.crl_issuer and not point.reasons for name in (point.full_name or ())]
     return _http(names)
 
 
 def responder_addresses(certificate: x509.Certificate) -> tuple[str, ...]:
-    """Where an OCSP responder answers for it (RFC 5280 §4.2.2.1), likewise. Raises ValueError."""
+    """Where an OCSP responder answers for it (RFC 5280 §4.2.2.1), likewise."""
     try:
         access = certificate.extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
-    except x509.ExtensionNotFound:
+    except (x509.ExtensionNotFound, *UNREADABLE):
         return ()
     return _http([one.access_location for one in access if one.access_method == AuthorityInformationAccessOID.OCSP])
 

@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from mssmail.identity.anchors import STRONG_HASHES, Stamp, TrustFileError, stamp
+from mssmail.identity.anchors import STRONG_HASHES, UNREADABLE, Stamp, TrustFileError, stamp
 
 MAX_LIST_OCTETS: Final = 64 << 20
 """A million entries and a half; IGC-Santé's largest holds a tenth of that."""
@@ -184,7 +183,7 @@ def _parsed(place: str, content: bytes) -> list[x509.CertificateRevocationList]:
             return [x509.load_der_x509_crl(content)]
         parts = content.split(_BEGIN)[1:]
         return [x509.load_pem_x509_crl(_BEGIN + part.partition(_END)[0] + _END + b"\n") for part in parts]
-    except ValueError:
+    except UNREADABLE:
         raise TrustFileError(f"{place}: not a revocation list in PEM or DER") from None
 
 
@@ -200,7 +199,7 @@ def _checked(place: str, listed: x509.CertificateRevocationList, issuers: Sequen
             listed.last_update_utc.timestamp(),
             0.0 if expires is None else expires.timestamp(),
         )
-    except ValueError:
+    except UNREADABLE:
         raise TrustFileError(f"{place}: a revocation list that is malformed within") from None
 
 
@@ -211,7 +210,7 @@ def _signed(listed: x509.CertificateRevocationList, issuer: x509.Certificate) ->
         return False
     try:
         return isinstance(listed.signature_hash_algorithm, STRONG_HASHES) and listed.is_signature_valid(key)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except UNREADABLE:
         return False
 
 

@@ -12,14 +12,14 @@ from enum import Enum, unique
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from mssmail.identity.anchors import STRONG_HASHES, signed_by, strong_key, strong_signature
+from mssmail.identity.anchors import STRONG_HASHES, UNREADABLE, signed_by, strong_key, strong_signature
 
 CONTENT_TYPE: Final = "application/ocsp-request"
 MAX_ANSWER_OCTETS: Final = 64 * 1024
@@ -90,7 +90,7 @@ def believe(octets: bytes, question: Question, now: float, listed: Callable[[int
         _check_nonce(response, question)
         _check_signature(response, question.issuer, now, listed)
         return Answer(_STATUS[single.certificate_status], _fresh_until(single, now))
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except UNREADABLE:
         raise Unbelievable("malformed") from None
 
 
