@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.demo_process import DemoProcess
+from tests.interop.screen import Screen
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -22,3 +23,10 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoProcess]:
         _, seconds = running.stop()
         assert seconds < 5
         assert running.errors() == ""
+
+
+@pytest.fixture
+def screen() -> Iterator[Screen]:
+    """A screen of the test's own."""
+    with Screen() as running:
+        yield running

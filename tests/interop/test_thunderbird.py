@@ -28,12 +28,6 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
-def screen() -> Iterator[Screen]:
-    with Screen() as running:
-        yield running
-
-
 @contextmanager
 def thunderbird(screen: Screen, profile: Path) -> Iterator[None]:
     """Thunderbird on that profile, ended as by its menu; killed where the test failed before."""

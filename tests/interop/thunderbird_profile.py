@@ -113,3 +113,9 @@ def own(folder: Path, certificate: Path, key: Path) -> None:
     subprocess.run([*command, "-passout", "pass:demo", "-name", "own"], check=True)
     command = ["pk12util", "-i", str(bundle), "-d", f"sql:{folder}", "-W", "demo"]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def reader(folder: Path, module: Path) -> None:
+    """Add a card reader's PKCS#11 module, as Settings → Security Devices → Load would."""
+    command = ["modutil", "-force", "-dbdir", f"sql:{folder}", "-add", "Carte", "-libfile", str(module)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
