@@ -1,5 +1,7 @@
 """An OCSP answer is believed only where it is of the right certificate, fresh, and by who may say so."""
 
+import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,11 +10,11 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from mssmail.base.clock import FakeClock
+from mssmail.base.clock import FakeClock, SystemClock
 from mssmail.demo.pki import Authority, DemoPki
 from mssmail.identity.ocsp import SKEW_S, Answer, Question, Status, Unbelievable, ask, believe
 from tests.support.issuance import Manner, Wish, answer, issue
@@ -176,3 +178,30 @@ def test_weak_hash(scene: Scene) -> None:
     """An answer signed over a shorter hash than SHA-256 isn't believed."""
     with pytest.raises(Unbelievable, match="signed neither"):
         scene.believe(scene.said(Manner(digest=hashes.SHA224())))
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
+@pytest.mark.parametrize(("letter", "status"), [("V", Status.GOOD), ("R", Status.REVOKED), ("", Status.UNKNOWN)])
+@pytest.mark.parametrize("delegated", [False, True])
+def test_openssl_answers(tmp_path: Path, letter: str, status: Status, delegated: bool) -> None:
+    """OpenSSL's own responder understands the question, and its answer is believed."""
+    scene = Scene(tmp_path / "pki")
+    scene.clock = FakeClock(SystemClock().now())  # OpenSSL goes by the machine's
+    pki = scene.pki = DemoPki.create_or_load(tmp_path / "today", scene.clock)
+    certificate, _ = issue(pki.persons, scene.clock)
+    question = ask(certificate, pki.persons.certificate)
+    signer = scene.delegate() if delegated else pki.persons
+    (tmp_path / "signer.pem").write_bytes(signer.pem)
+    (tmp_path / "signer.key").write_bytes(signer.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    (tmp_path / "ca.pem").write_bytes(pki.persons.pem)
+    (tmp_path / "asked").write_bytes(question.octets)
+    revoked = "260101000000Z" if letter == "R" else ""
+    serial = certificate.serial_number.to_bytes((certificate.serial_number.bit_length() + 7) // 8, "big").hex().upper()
+    row = f"{letter}\t360101000000Z\t{revoked}\t{serial}\tunknown\t/CN=x\n"
+    (tmp_path / "index").write_text(row if letter else "")
+    command = "openssl ocsp -index index -CA ca.pem -rsigner signer.pem -rkey signer.key -ndays 1"
+    subprocess.run(
+        [*command.split(), "-reqin", "asked", "-respout", "said"], cwd=tmp_path, check=True, capture_output=True
+    )
+    answer = believe((tmp_path / "said").read_bytes(), question, scene.clock.now() + 1, frozenset[int]().__contains__)
+    assert answer.status is status
