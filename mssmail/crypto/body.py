@@ -102,9 +102,10 @@ class BodySealer:
             yield self._seal(bytes(memoryview(self._held)[:CHUNK_OCTETS]), final=False)
             del self._held[:CHUNK_OCTETS]
 
-    def unsealed(self, start: int, end: int) -> bytes | None:
-        """Octets [start, end) of the body, None where a chunk of it was sealed already."""
-        return bytes(memoryview(self._held)[start:end]) if self._number == 0 else None
+    @property
+    def unsealed(self) -> bytes | None:
+        """The octets taken so far, None where a chunk of them was sealed already."""
+        return bytes(self._held) if self._number == 0 else None
 
     def finish(self) -> bytes:
         """The last sealed chunk."""

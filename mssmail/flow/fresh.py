@@ -13,48 +13,55 @@ from mssmail.mime import columns
 from mssmail.mime import text as texts
 from mssmail.mime.columns import Entry
 from mssmail.mime.record import Record, RecordFormatError
+from mssmail.mime.text import Piece
 
 MAX_OCTETS = 24 << 20
 """Some eight thousand usual mails, attachments left out: a burst of several seconds."""
 _ENTRY_OCTETS = 1_000
-"""What a message takes beside its octets, record and text."""
+"""What a message takes beside its pieces, record and text."""
+_PIECE_OCTETS = 200
 
 Place = tuple[AccountId, Period]
 
 
 class FreshMessage:
-    """A message's record, and of its octets those that are searched; or the search text that was made of them."""
+    """A message's record, and the pieces of it that are searched, or the search text that was made of them."""
 
-    __slots__ = ("_octets", "_start", "body", "counted_octets", "entry", "key", "places", "record", "text")
+    __slots__ = ("_pieces", "_record", "body", "counted_octets", "entry", "key", "places", "text")
 
-    def __init__(self, body: BodyId, key: bytes, record: Record, start: int, octets: bytes) -> None:
-        """`octets` begin at octet `start` of the message, and hold all of `texts.extent`; the record has the header."""
+    def __init__(self, body: BodyId, key: bytes, record: Record, pieces: Iterable[tuple[Piece, bytes]]) -> None:
+        """`pieces` of the message with their octets; the record has the header."""
         self.body = body
         self.key = key
-        self.record = record
-        self.places: set[Place] = set()
+        self.places: tuple[Place, ...] = ()
         self.text: bytes | None = None
         self.entry: Entry | None = None
         self.counted_octets = 0
         """What it takes in memory, as it was last counted."""
-        self._start = start
-        self._octets = octets
+        self._record = record.octets
+        self._pieces = tuple(pieces)
+
+    @property
+    def record(self) -> Record:
+        """Made anew each time: what it finds out about its parts would take more room than its octets."""
+        return Record(self._record)
 
     @property
     def held_octets(self) -> int:
         fields = 0 if self.entry is None else self.entry.octets
-        return len(self.record.octets) + len(self._octets) + len(self.text or b"") + fields + _ENTRY_OCTETS
+        pieces = sum([len(octets) + _PIECE_OCTETS for _, octets in self._pieces])
+        return len(self._record) + pieces + len(self.text or b"") + fields + _ENTRY_OCTETS
 
     def make_text(self) -> bytes | None:
-        """The search text, None where it would be too long; from here on it stands for the octets.
+        """The search text, None where it would be too long; from here on it stands for the pieces.
 
-        In several threads at once too: who finds no text has octets to make it of. Raises RecordFormatError.
+        In several threads at once too: who finds no text has pieces to make it of.
         """
-        octets, start = self._octets, self._start
+        pieces = self._pieces
         made = self.text
         if made is None:
-            made = self.text = texts.search_text(self.record, lambda first, end: octets[first - start : end - start])
-            self._octets = b""
+            made = self.text = texts.text_of(self.record.header or b"", pieces)
+            self._pieces = ()
         return made
 
 
@@ -77,7 +84,7 @@ class Fresh:
         """Keep a message whose rows are committed; None: one too large for it."""
         if message is None:
             return
-        message.places.update(places)
+        message.places = tuple(places)
         with self._lock:
             self._messages[message.body] = message
             self._first_end = min(self._first_end, *(period for _, period in message.places))
@@ -114,10 +121,7 @@ class Fresh:
         """A message's search text, made once; None where it is too long or can't be made, and is opened instead."""
         if message.text is not None:
             return message.text
-        try:
-            made = message.make_text()
-        except RecordFormatError:
-            made = None
+        made = message.make_text()
         with self._lock:
             if self._messages.get(message.body) is message:
                 if made is None:
@@ -147,7 +151,7 @@ class Fresh:
         return message
 
     def _leave(self, message: FreshMessage, place: Place) -> None:
-        message.places.discard(place)
+        message.places = tuple([each for each in message.places if each != place])
         if not message.places:
             self._forget(message.body)
 

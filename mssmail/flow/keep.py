@@ -123,11 +123,11 @@ class Keeper:
         return Kept(self.body, self._key, self._sealer.size_octets, lengths, data, sealed_record, fresh)
 
     def _fresh(self, node: Node, record: Record) -> FreshMessage | None:
-        start, end = texts.extent(node)
-        octets = self._sealer.unsealed(start, end)
+        octets = self._sealer.unsealed
         if octets is None or record.header is None:
             return None
-        return FreshMessage(self.body, self._key, record, start, octets)
+        pieces = [(piece, octets[piece.start : piece.end]) for piece in texts.pieces_of(node)]
+        return FreshMessage(self.body, self._key, record, pieces)
 
     async def abort(self) -> None:
         """Forget the message."""

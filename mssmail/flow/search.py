@@ -14,23 +14,24 @@ from typing import Any, assert_never
 from mssmail.audit.events import Event, Kind, Value
 from mssmail.base.ids import AccountId, BodyId, Period
 from mssmail.base.refusal import Reason, Refusal
-from mssmail.base.search import Arrived, Body, Header, Key, Larger, Sent, Smaller, Text, When
+from mssmail.base.search import Arrived, Header, Key, Larger, Smaller, Text, When
 from mssmail.crypto.body import open_columns, open_record, open_search_text, seal_search_text
 from mssmail.crypto.envelope import Unsealable
 from mssmail.crypto.keystore import KeyDestroyed
 from mssmail.flow.answers import Clear, Columned, Leaf, Stretch, Texted, ViewJudge, leaves
+from mssmail.flow.fresh import FreshMessage
 from mssmail.flow.house import House
 from mssmail.flow.index import has_room, new_columns
+from mssmail.flow.opened import Opened, by_date, by_record
 from mssmail.flow.read import BATCH_MESSAGES, BodyGone, OpenedBody, body_key
 from mssmail.flow.view import View
 from mssmail.mime import columns as columns_of_fields
 from mssmail.mime import text as texts
 from mssmail.mime.columns import Columns, ColumnsFormatError, Entry
 from mssmail.mime.record import Record, RecordFormatError
-from mssmail.mime.words import header_values
 from mssmail.store import messages, searches
 from mssmail.store.interface import Row, Transaction
-from mssmail.store.messages import Facts, SealedMessage
+from mssmail.store.messages import SealedMessage
 from mssmail.store.searches import NewColumns
 
 MAX_TEXT_KEYS = 100
@@ -87,16 +88,6 @@ async def _trace(house: House, view: View, opened: int) -> None:
     await house.write.run(lambda tx: tx.trail(event))
 
 
-def _by_date(when: When, day: date, given: date) -> bool:
-    match when:
-        case When.BEFORE:
-            return given < day
-        case When.ON:
-            return given == day
-        case When.SINCE:
-            return given >= day
-
-
 def _clear_mask(key: Clear, rows: Sequence[Row], places: Sequence[int], count: int) -> bytearray:
     """Which of the rows match, each at its place."""
     match key:
@@ -133,8 +124,8 @@ class _Looker:
         ]
         self.looks = bool(self._clear or self._columned or self._texted)
         self._by_columns = 0
-        self._bodies: dict[int, tuple[BodyId, Period]] = {}
-        """Of the messages of a stretch, by index, while there are any just kept."""
+        self._held: dict[int, FreshMessage] = {}
+        """The messages of a stretch that are in memory, by index."""
 
     def opened(self, stretch: Stretch, undecided: Sequence[int]) -> int:
         """How many messages of the stretch were, or are about to be, looked into by what is sealed."""
@@ -158,9 +149,10 @@ class _Looker:
         for leaf in self._clear:
             stretch.learn(leaf, _clear_mask(leaf, rows, places, stretch.count), known)
         undecided = stretch.undecided(self._key)
-        self._bodies.clear()
+        self._held.clear()
         if undecided and len(self._house.fresh):
-            self._bodies.update((start + place, (row[1], row[5])) for row, place in zip(rows, places, strict=True))
+            found = self._house.fresh.find(self._account, [(row[1], row[5]) for row in rows], tx.now)
+            self._held.update((start + place, each) for place, each in zip(places, found, strict=True) if each)
         if undecided and self._columned:
             self._by_columns = len(undecided)
             wanted = stretch.mask(undecided)
@@ -171,7 +163,17 @@ class _Looker:
             for number, members in by_number.items():
                 self._look_in(tx, stretch, BodyId(number), members)
             undecided = stretch.undecided(self._key)
+            if undecided and self._held:
+                undecided = self._look_in_memory(stretch, undecided)
         return undecided
+
+    def _look_in_memory(self, stretch: Stretch, undecided: list[int]) -> list[int]:
+        """Judge header fields of messages just kept: by what would stand in columns, else by their headers."""
+        held, entry = self._held, self._house.fresh.entry
+        _judge_entries(stretch, self._columned, {i: entry(held[i]) for i in undecided if i in held})
+        undecided = stretch.undecided(self._key)
+        _ask(stretch, self._columned, {i: by_record(held[i].record) for i in undecided if i in held})
+        return stretch.undecided(self._key)
 
     def _ranges(self, indexes: Sequence[int]) -> list[tuple[int, int]]:
         ranges = self._view.uid_ranges(indexes)
@@ -198,22 +200,23 @@ class _Looker:
                     return
             else:
                 day = leaf.day
-                found = [at for at, n in enumerate(columns.days) if n and _by_date(leaf.when, day, date.fromordinal(n))]
+                found = [at for at, n in enumerate(columns.days) if n and by_date(leaf.when, day, date.fromordinal(n))]
             stretch.learn(leaf, _at(stretch.count, places, [columns.bodies[at] for at in found]), known)
 
     # --- a batch at a time ---
 
     def by_opening(self, tx: Transaction, stretch: Stretch, part: list[int]) -> None:
         """Judge by what is in memory, then by search texts; what neither decides, by opening it."""
-        if self._bodies:
-            part = self._by_memory(stretch, part, tx.now)
-        if part and self._texted:
-            self._by_texts(tx, stretch, part)
+        if self._texted:
+            if self._held:
+                self._judge_texts(stretch, self._texts_in_memory(part))
+                part = self._still(stretch, part)
+            self._judge_texts(stretch, self._texts_of(tx, part))
             part = self._still(stretch, part)
         if not part:
             return
         index_of = {self._view.uids[index]: index for index in part}
-        opened: dict[int, _Opened] = {}
+        opened: dict[int, Opened] = {}
         for row in messages.sealed(tx, self._view.folder, self._account, self._ranges(part)):
             index = index_of.get(row.facts.uid)
             if index is not None and (found := self._open(tx, row)) is not None:
@@ -226,7 +229,7 @@ class _Looker:
         if every and has_room(self._house):
             self._keep(every)
 
-    def _keep(self, opened: "list[_Opened]") -> None:
+    def _keep(self, opened: "list[Opened]") -> None:
         """Keep what was made on the way, so that the next search finds it; columns only of many messages."""
         account = self._account
         made = [
@@ -251,28 +254,12 @@ class _Looker:
         undecided = set(stretch.undecided(self._key))
         return [index for index in part if index in undecided]
 
-    def _by_memory(self, stretch: Stretch, part: list[int], now: float) -> list[int]:
-        """Judge messages just kept; what still is undecided."""
-        fresh, bodies = self._house.fresh, self._bodies
-        looked = [index for index in part if index in bodies]
-        found = fresh.find(self._account, [bodies[index] for index in looked], now)
-        held = {index: message for index, message in zip(looked, found, strict=True) if message is not None}
-        if not held:
-            return part
-        if self._columned:
-            _judge_entries(stretch, self._columned, {index: fresh.entry(message) for index, message in held.items()})
-            part = self._still(stretch, part)
-            _ask(stretch, self._columned, {i: _by_record(held[i].record) for i in part if i in held})
-            part = self._still(stretch, part)
-            held = {index: held[index] for index in part if index in held}
-        if self._texted:
-            made = ((index, text) for index, message in held.items() if (text := fresh.text(message)) is not None)
-            self._judge_texts(stretch, made)
-            part = self._still(stretch, part)
-        return part
-
-    def _by_texts(self, tx: Transaction, stretch: Stretch, part: list[int]) -> None:
-        self._judge_texts(stretch, self._texts_of(tx, part))
+    def _texts_in_memory(self, part: list[int]) -> Iterator[tuple[int, bytes]]:
+        """Search texts of messages just kept, with their indexes."""
+        held, text_of = self._held, self._house.fresh.text
+        for index in part:
+            if (message := held.get(index)) is not None and (text := text_of(message)) is not None:
+                yield index, text
 
     def _judge_texts(self, stretch: Stretch, made: Iterable[tuple[int, bytes]]) -> None:
         """Judge by search texts, given with their messages' indexes."""
@@ -292,6 +279,9 @@ class _Looker:
             stretch.learn(leaf, stretch.mask(hits), mask)
 
     def _texts_of(self, tx: Transaction, part: list[int]) -> Iterator[tuple[int, bytes]]:
+        """Search texts that are kept, opened, with their messages' indexes."""
+        if not part:
+            return
         index_of = {self._view.uids[index]: index for index in part}
         unwrap, account = self._house.keys.unwrap, self._account
         for uid, body, period, wrapped, sealed in searches.texts(tx, self._view.folder, account, self._ranges(part)):
@@ -304,13 +294,13 @@ class _Looker:
                 continue
             yield index, packed
 
-    def _open(self, tx: Transaction, row: SealedMessage) -> "_Opened | None":
+    def _open(self, tx: Transaction, row: SealedMessage) -> "Opened | None":
         try:
             key = body_key(self._house, self._account, row)
             record = Record(open_record(key, row.facts.body_id, row.record))
         except _UNREADABLE:
             return None
-        return _Opened(record, OpenedBody(tx, self._house.bodies, row.facts.body_id, key), row.facts, key)
+        return Opened(record, OpenedBody(tx, self._house.bodies, row.facts.body_id, key), row.facts, key)
 
 
 def _ask(stretch: Stretch, chosen: Sequence[Columned | Texted], asked: dict[int, Callable[[Any], bool]]) -> None:
@@ -342,26 +332,8 @@ def _judge_entries(stretch: Stretch, chosen: Sequence[Columned], entries: dict[i
             found = [index for index, entry in known if wanted in entry.shares[at]]
         else:
             when, day = leaf.when, leaf.day
-            found = [i for i, entry in known if entry.day and _by_date(when, day, date.fromordinal(entry.day))]
+            found = [i for i, entry in known if entry.day and by_date(when, day, date.fromordinal(entry.day))]
         stretch.learn(leaf, stretch.mask(found), stretch.mask([index for index, _ in known]))
-
-
-def _by_record(record: Record) -> Callable[[Columned], bool]:
-    """Judge a message whose record has its header."""
-    return lambda key: _matches(record, record.header or b"", key)
-
-
-def _matches(record: Record, header: bytes, key: Columned) -> bool:
-    match key:
-        case Sent(when, day):
-            sent = record.sent
-            return sent is not None and _by_date(when, day, sent.day)
-        case Header(name, text):
-            values = header_values(header, name.encode("utf-8", "replace"))
-            if not text:
-                return bool(values)
-            needle = texts.normalise(text)
-            return any(needle in texts.normalise(value) for value in values)
 
 
 def _at(count: int, places: dict[int, list[int]], bodies: Iterable[int]) -> bytearray:
@@ -383,58 +355,3 @@ def _columns(tx: Transaction, house: House, account: AccountId, number: BodyId) 
         return Columns(open_columns(key, number, sealed))
     except (Unsealable, KeyDestroyed, ColumnsFormatError):
         return None
-
-
-class _Opened:
-    """A message opened for a search; its body only where a key asks for it."""
-
-    def __init__(self, record: Record, octets: OpenedBody, facts: Facts, key: bytes) -> None:
-        self.body = facts.body_id
-        self.period = facts.period
-        self.key = key
-        self._record = record
-        self._octets = octets
-        self._header: bytes | None = None
-        self._texts: tuple[str, str] | None = None
-
-    @property
-    def header(self) -> bytes:
-        if self._header is None:
-            header = self._record.header
-            if header is None:
-                root = self._record.parts[0]
-                header = self._octets.read(root.header_start, root.body_start)
-            self._header = header
-        return self._header
-
-    @property
-    def texts(self) -> tuple[str, str]:
-        """Header and body, normalised."""
-        if self._texts is None:
-            self._texts = texts.searchable(self._record, self._octets.read)
-        return self._texts
-
-    @property
-    def packed(self) -> bytes | None:
-        """Its search text, where it came about and isn't too long."""
-        return None if self._texts is None else texts.pack(*map(texts.octets, self._texts))
-
-    def entry(self) -> Entry | None:
-        """Its part of columns, where it can have one."""
-        try:
-            return columns_of_fields.entry(self.body, self._record)
-        except RecordFormatError:
-            return None
-
-    def matches(self, key: Sent | Header | Body | Text) -> bool:
-        match key:
-            case Sent():
-                return _matches(self._record, b"", key)
-            case Header():
-                return _matches(self._record, self.header, key)
-            case Body(text):
-                return texts.normalise(text) in self.texts[1]
-            case Text(text):
-                needle = texts.normalise(text)
-                header, body = self.texts
-                return needle in header or needle in body

@@ -75,6 +75,16 @@ def decoded(found: Parameters) -> dict[str, str]:
     return plain
 
 
+def decoded_one(found: Parameters, name: str) -> str | None:
+    """As `decoded` has that one (lower case), None where there is none."""
+    wanted = name.encode()
+    for key, _ in found:
+        if b"*" in key:
+            return decoded(found).get(name)
+    value = parameter(found, wanted)
+    return None if value is None else decode(value, b"")
+
+
 def _joined(pieces: dict[int, tuple[bytes, bool]]) -> str:
     charset, octets, index = b"", [], 0
     while index in pieces:

@@ -63,31 +63,30 @@ def pack(root: Node) -> bytes:
 
 def unpack(octets: bytes) -> tuple[Part, ...]:
     """The parts of an index. Raises struct.error or IndexError where it is damaged."""
-    rows: list[tuple[int, Kind, int, int, int, list[bytes]]] = []
-    parents: list[int] = []
-    children: list[list[int]] = []
+    parts: list[Part] = []
+    children: dict[int, list[int]] = {}
     open_parts: list[tuple[int, int]] = []
-    at = 0
-    while at < len(octets):
-        count, kind, header_start, body_start, end, *lengths = _PART.unpack_from(octets, at)
-        at += _PART.size
-        strings = []
-        for length in lengths:
-            strings.append(octets[at : at + length])
-            at += length
-        index = len(rows)
-        parent = -1
-        if rows:
+    """Those that have children yet to come, and how many."""
+    at, size, end_of_all = 0, _PART.size, len(octets)
+    while at < end_of_all:
+        count, kind, header_start, body_start, end, a, b, c, d = _PART.unpack_from(octets, at)
+        a += (at := at + size)
+        b += a
+        c += b
+        d += c
+        index, parent = len(parts), -1
+        if index:
             parent, left = open_parts.pop()
             children[parent].append(index)
             if left > 1:
                 open_parts.append((parent, left - 1))
-        rows.append((count, _KINDS[kind] if kind <= 2 else Kind.LEAF, header_start, body_start, end, strings))
-        parents.append(parent)
-        children.append([])
         if count:
             open_parts.append((index, count))
-    return tuple(
-        Part(parents[i], tuple(children[i]), kind, header_start, body_start, end, *strings)
-        for i, (_, kind, header_start, body_start, end, strings) in enumerate(rows)
-    )
+            children[index] = []
+        kind = _KINDS[kind] if kind <= 2 else Kind.LEAF
+        strings = octets[at:a], octets[a:b], octets[b:c], octets[c:d]
+        parts.append(Part(parent, (), kind, header_start, body_start, end, *strings))
+        at = d
+    for index, found in children.items():
+        parts[index] = parts[index]._replace(children=tuple(found))
+    return tuple(parts)

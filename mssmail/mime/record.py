@@ -73,10 +73,9 @@ class Record:
     def section(self, tag: int) -> bytes | None:
         """The octets of a section, None where it is absent."""
         octets = self.octets
-        start = table_end = 2 + 5 * octets[1]
-        for at in range(2, table_end, 5):
-            length = int.from_bytes(octets[at + 1 : at + 5], "big")
-            if octets[at] == tag:
+        start = 2 + 5 * octets[1]
+        for each, length in _ENTRY.iter_unpack(octets[2:start]):
+            if each == tag:
                 return octets[start : start + length]
             start += length
         return None

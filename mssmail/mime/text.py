@@ -10,7 +10,9 @@ final: length of the header (4 octets, big-endian), header, body; both normalise
 stand as such). UTF-8 finds what a search over characters would: no character's octets lie within another's.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from enum import Enum, unique
+from typing import NamedTuple, assert_never
 from unicodedata import normalize
 
 from mssmail.mime import html, transfer
@@ -18,8 +20,8 @@ from mssmail.mime.charset import decode
 from mssmail.mime.comments import uncomment
 from mssmail.mime.headers import HeaderBlock
 from mssmail.mime.node import Node
-from mssmail.mime.parameters import decoded, parameters
-from mssmail.mime.parts import Kind, Part
+from mssmail.mime.parameters import decoded_one, parameter, parameters
+from mssmail.mime.parts import Kind
 from mssmail.mime.record import Record
 from mssmail.mime.words import decode as decode_words
 from mssmail.mime.words import header_text
@@ -83,36 +85,83 @@ def octets(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
+@unique
+class Look(Enum):
+    """What is looked for in a piece of a message."""
+
+    HEADER = "header"
+    """All of an embedded message's header."""
+    NAMES = "names"
+    """Name and description of a part, in its header."""
+    TEXT = "text"
+    HTML = "html"
+
+
+class Piece(NamedTuple):
+    """A piece of a message that SEARCH BODY looks through: octets [start, end), what for, and how it is written."""
+
+    look: Look
+    start: int
+    end: int
+    encoding: bytes = b""
+    charset: bytes = b""
+
+    def texts(self, octets: bytes) -> Iterable[str]:
+        """What there is to be found in its octets, nothing normalised."""
+        match self.look:
+            case Look.HEADER:
+                return (header_text(octets),)
+            case Look.NAMES:
+                return _names(octets)
+            case Look.TEXT:
+                return (decode(transfer.decode(octets, self.encoding), self.charset),)
+            case Look.HTML:
+                return (html.text(decode(transfer.decode(octets, self.encoding), self.charset)),)
+            case _:
+                assert_never(self.look)
+
+
+def _of_part(type_: bytes, subtype: bytes, start: int, end: int, encoding: bytes, charset: bytes) -> Iterator[Piece]:
+    if type_ == b"text":
+        look = Look.HTML if subtype in (b"html", b"xhtml+xml") else Look.TEXT
+        yield Piece(look, start, min(end, start + MAX_PART_OCTETS), encoding, charset)
+
+
+def pieces(record: Record) -> Iterator[Piece]:
+    """The pieces of a message by its record. Raises RecordFormatError."""
+    parts = record.parts
+    for part in parts:
+        if part.parent >= 0:
+            look = Look.HEADER if parts[part.parent].kind is Kind.MESSAGE else Look.NAMES
+            yield Piece(look, part.header_start, part.body_start)
+        if part.kind is Kind.LEAF:
+            yield from _of_part(part.type, part.subtype, part.body_start, part.end, part.encoding, part.charset)
+
+
+def pieces_of(root: Node) -> list[Piece]:
+    """The same, before there is a record."""
+    out: list[Piece] = []
+    waiting: list[tuple[Node, Look | None]] = [(root, None)]
+    while waiting:
+        node, look = waiting.pop()
+        if look is not None:
+            out.append(Piece(look, node.header_start, node.body_start))
+        if node.children:
+            look = Look.HEADER if node.is_message else Look.NAMES
+            waiting += [(child, look) for child in reversed(node.children)]
+        elif node.type == b"text":
+            charset = parameter(node.parameters, b"charset") or b""
+            out += _of_part(node.type, node.subtype, node.body_start, node.end, node.encoding, charset)
+    return out
+
+
 def body_texts(record: Record, read: Read) -> Iterator[str]:
     """Yield the decoded text of each text part, the names and descriptions of parts, and embedded messages' headers.
 
     What SEARCH BODY looks through. Nothing is normalised. Raises RecordFormatError, and what `read` raises.
     """
-    parts = record.parts
-    for part in parts:
-        if part.parent >= 0:
-            if parts[part.parent].kind is Kind.MESSAGE:
-                yield header_text(read(part.header_start, part.body_start))
-            else:
-                yield from _names(read(part.header_start, part.body_start))
-        if part.type == b"text" and part.kind is Kind.LEAF:
-            yield part_text(part, read(part.body_start, min(part.end, part.body_start + MAX_PART_OCTETS)))
-
-
-def extent(root: Node) -> tuple[int, int]:
-    """The octets that hold all that `body_texts` reads: from the end of the header to the last such piece's end."""
-    end, waiting = root.body_start, [root]
-    while waiting:
-        node = waiting.pop()
-        end = max(end, node.end if node.type == b"text" and not node.children else node.body_start)
-        waiting += node.children
-    return root.body_start, end
-
-
-def part_text(part: Part, body: bytes) -> str:
-    """The text of a text part's octets, transfer encoding, charset and HTML undone."""
-    text = decode(transfer.decode(body, part.encoding), part.charset)
-    return html.text(text) if part.subtype in (b"html", b"xhtml+xml") else text
+    for piece in pieces(record):
+        yield from piece.texts(read(piece.start, piece.end))
 
 
 def searchable(record: Record, read: Read) -> tuple[str, str]:
@@ -158,6 +207,12 @@ def search_text(record: Record, read: Read) -> bytes | None:
     return pack(needle(header), needle(body))
 
 
+def text_of(header: bytes, held: Iterable[tuple[Piece, bytes]]) -> bytes | None:
+    """The same of a header and of pieces with their octets."""
+    body = SEPARATOR.join([text for piece, octets in held for text in piece.texts(octets)])
+    return pack(needle(header_text(header)), needle(body))
+
+
 def in_text(packed: bytes, wanted: bytes) -> bool:
     """SEARCH TEXT in a search text: in the header, or in the body, never across."""
     border = 4 + int.from_bytes(packed[:4], "big")
@@ -177,7 +232,7 @@ def _names(block: bytes) -> Iterator[str]:
     index = HeaderBlock(block)
     for field, name in ((b"content-disposition", "filename"), (b"content-type", "name")):
         value = index.first(field)
-        if value and (found := decoded(parameters(uncomment(value))).get(name)):
+        if value and (found := decoded_one(parameters(uncomment(value)), name)):
             yield decode_words(found.encode("utf-8", "replace")) if "=?" in found else found
     if description := index.first(b"content-description"):
         yield decode_words(description)

@@ -29,8 +29,8 @@ def message(body: int, octets: bytes = MAIL) -> FreshMessage:
     scanner = Scanner()
     scanner.feed(octets)
     node = scanner.finish()
-    start, end = texts.extent(node)
-    return FreshMessage(BodyId(body), b"k" * 32, build(node), start, octets[start:end])
+    pieces = [(piece, octets[piece.start : piece.end]) for piece in texts.pieces_of(node)]
+    return FreshMessage(BodyId(body), b"k" * 32, build(node), pieces)
 
 
 def held(fresh: Fresh, account: AccountId, *bodies: int, now: float = NOW, period: int = END) -> list[int]:

@@ -12,7 +12,7 @@ from mssmail.mime.parts import Kind
 from mssmail.mime.record import Record, build
 from mssmail.mime.resolve import Chosen, Octets, Range, resolve
 from mssmail.mime.scan import Scanner
-from mssmail.mime.text import body_texts, in_body, in_text, is_long, needle, octets, pack, searchable
+from mssmail.mime.text import body_texts, in_body, in_text, is_long, needle, octets, pack, pieces, pieces_of, searchable
 from tests.fuzz.target import Target, cut
 
 SMALL = Limits(header_octets=200, headers_octets=500, depth=4, parts=12, boundary_octets=20, false_boundaries=30)
@@ -20,10 +20,10 @@ _TOKEN = re.compile(rb'\(|\)|"(?:[^"\\\r\n\0\x80-\xff]|\\["\\])*"|\{(\d+)\}\r\n|
 _FIELDS = (b"from", b"Subject", b"x")
 
 
-def _scan(message: bytes, pieces: list[bytes], limits: Limits) -> Node:
+def _scan(message: bytes, chunks: list[bytes], limits: Limits) -> Node:
     scanner = Scanner(limits)
-    for piece in pieces:
-        scanner.feed(piece)
+    for each in chunks:
+        scanner.feed(each)
     return scanner.finish()
 
 
@@ -35,6 +35,7 @@ def message(data: bytes) -> None:
         node = _scan(octets, [octets], limits)
         assert node == _scan(octets, cut(octets, sizes or b"\0"), limits)
         record = build(node, limits=limits)
+        assert [piece[:3] for piece in pieces(record)] == [piece[:3] for piece in pieces_of(node)]
         _check(octets, Record(record.octets), limits)
 
 
