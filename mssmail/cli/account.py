@@ -8,7 +8,7 @@ import typer
 
 from mssmail.base.principal import BoxKind
 from mssmail.cli import prompt, screen
-from mssmail.cli.verb import ADDRESS, JSON, UNUSABLE, Desk, Stop, act, address_of
+from mssmail.cli.verb import ADDRESS, JSON, UNUSABLE, Desk, Stop, act, address_of, by, settings_of
 
 if TYPE_CHECKING:
     from mssmail.base.secret import Secret
@@ -226,6 +226,25 @@ def otp(ctx: typer.Context, address: ADDRESS, json: JSON = False) -> None:
         return
     screen.line(f"{box}: new code")
     _show_code(code.totp_secret, code.provisioning_uri)
+
+
+@app.command()
+def enrol(ctx: typer.Context, address: ADDRESS, json: JSON = False) -> None:
+    """Give a one-time link by which the holder sets password and code in a browser; what opens the box now stays."""
+    from mssmail.flow.activation import Activations
+    from mssmail.settings.place import web_address
+
+    box, settings = address_of(address), settings_of(ctx)
+    if settings.listen.https is None:
+        raise Stop(UNUSABLE, "listen.https is off: nobody could open the link")
+    opened = act(ctx, lambda desk: Activations(desk.house, desk.standing).open(box, by()))
+    link = f"{web_address(settings, settings.listen.https)}/enrolment?code={opened.code.reveal()}"
+    if json:
+        screen.as_json({"address": str(box), "link": link, "expires_at": opened.expires_at})
+        return
+    screen.line(f"{box}: give the holder this link, by hand or by post, never by mail to the box itself")
+    screen.line(link)
+    screen.line(f"It serves once, until {screen.date(opened.expires_at)}.")
 
 
 @app.command()

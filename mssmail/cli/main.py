@@ -24,6 +24,7 @@ from mssmail.cli import (
     keys,
     retention,
     serve,
+    token,
 )
 from mssmail.cli.verb import INTERRUPTED, REFUSED, UNUSABLE, Invocation, Stop, guarded
 
@@ -55,7 +56,7 @@ app.command()(init.init)
 app.command()(serve.serve)
 app.command()(doctor.doctor)
 app.command()(demo.demo)
-for noun in (account, audit, ban, cert, config, delegation, directory, keys, retention):
+for noun in (account, audit, ban, cert, config, delegation, directory, keys, retention, token):
     app.add_typer(noun.app)
 
 

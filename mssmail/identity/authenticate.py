@@ -8,7 +8,7 @@ Within a grant, what was presented before is known by its HMAC and step 2 costs 
 without a password, a wrong password and a wrong code take the same steps and end in the same refusal.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, unique
 from typing import Final
 
@@ -19,6 +19,7 @@ from mssmail.base.refusal import Reason
 from mssmail.base.saslprep import saslprep
 from mssmail.base.secret import Secret
 from mssmail.crypto.keys import KeyRing
+from mssmail.identity import recovery
 from mssmail.identity.credentials import Credentials, Secrets
 from mssmail.identity.grants import NO_GRANTS, Grant, Grants, Memory, Taken
 from mssmail.identity.lockout import Failed, Lockout, Subject
@@ -45,6 +46,8 @@ class Proof(Enum):
     """The password, with a code that the grant accepted."""
     VALID_CODE = "valid-code"
     """The password, with a code that is valid now."""
+    RECOVERY = "recovery"
+    """The password, with a recovery code that nobody used."""
     BARE = "bare"
     """The password alone, within a grant, where the settings take that."""
     ENDED = "ended"
@@ -70,6 +73,8 @@ class Attempt:
     """The client's digest in rows of places."""
     grant_client: bytes
     """The same in rows of grants, or NO_GRANTS."""
+    recovery: str = ""
+    """A recovery code that stands in place of a code, where the protocol takes one."""
 
     @property
     def presented(self) -> str | None:
@@ -142,24 +147,34 @@ class Door:
     def attempt(self, client: str, login: str, secret: Secret, *, grants: bool) -> Attempt:
         """Take apart what was presented; anything is taken, and what can't be right fails later like all else.
 
-        `grants`: whether the protocol knows them; if not, only a code that nobody used is any good, and none is opened.
+        `grants`: whether the protocol knows them; if not, only a code that nobody used is any good, and none is opened,
+        but a recovery code may stand in its place, behind `recovery.MARK`.
         """
         key = saslprep(login) if len(login) <= MAX_PRESENTED else None
         address = None if key is None else Address.parse(key)
         name = (key or login[:MAX_PRESENTED]) if address is None else address.key
         text = secret.reveal() if len(secret) <= MAX_PRESENTED else ""
-        code = text[-DIGITS:] if len(text) > DIGITS and _is_code(text[-DIGITS:]) else ""
+        password, code, spare = self._behind(text, recovers=not grants)
         place = self.places.client(client)
         return Attempt(
             name,
             b"" if address is None else self._credentials.address_digest(address),
-            saslprep(text[:-DIGITS]) if code else None,
+            password,
             code,
             saslprep(text),
             self.lockout.client(client),
             place,
             place if grants else NO_GRANTS,
+            spare,
         )
+
+    def _behind(self, text: str, *, recovers: bool) -> tuple[str | None, str, str]:
+        """Password, code and recovery code out of what was presented as one."""
+        before, mark, typed = text.partition(recovery.MARK)
+        if mark and recovers:
+            return saslprep(before), "", recovery.read(typed) or ""
+        code = text[-DIGITS:] if len(text) > DIGITS and _is_code(text[-DIGITS:]) else ""
+        return saslprep(text[:-DIGITS]) if code else None, code, ""
 
     def look(self, tx: Transaction, attempt: Attempt) -> Seen:
         """Find the account, and whether its or the client's lock keeps the attempt from being judged."""
@@ -214,6 +229,8 @@ class Door:
                 return Proved(Proof.VALID_CODE, valid, self._rehashed(secrets, attempt.password))
             if step_among(attempt.code, totp, seen.past) is not None:
                 return Proved(Proof.ENDED)
+            if seen.row is not None and self._recovers(seen.row, secrets, attempt.recovery):
+                return Proved(Proof.RECOVERY)
         if seen.grant is not None and self._auth.grant_bare_password and attempt.whole is not None:
             if attempt.password is not None:
                 # the password may end in six digits itself
@@ -221,6 +238,9 @@ class Door:
             if password_holds:
                 return Proved(Proof.BARE)
         return Proved(Proof.NOTHING)
+
+    def _recovers(self, row: AccountRow, secrets: Secrets, code: str) -> bool:
+        return bool(code) and recovery.digest(self._keys, row.account_id, code) in secrets.recovery
 
     def _verify(self, secrets: Secrets, password: str) -> bool:
         if not secrets.password_hash:
@@ -259,7 +279,23 @@ class Door:
                 return self._failed(tx, attempt, seen, Reason.CODE_USED)
             if taken is Taken.FRESH:
                 self.lockout.take_back(tx, attempt.client, self.lockout.login(attempt.key, known=True))
+        if proved.proof is Proof.RECOVERY and not self._use_up(tx, row, attempt):
+            return self._failed(tx, attempt, seen, Reason.CODE_USED)
         return Settled(None, proved.proof, grant, self._rehash(tx, row, seen, proved))
+
+    def _use_up(self, tx: Transaction, row: AccountRow, attempt: Attempt) -> bool:
+        """Take a recovery code out of the account's; False where it is gone already."""
+        assert row.secrets is not None
+        held = self._credentials.secrets(row.account_id, row.secrets)
+        used = recovery.digest(self._keys, row.account_id, attempt.recovery)
+        if used not in held.recovery:
+            return False
+        left = replace(held, recovery=tuple(each for each in held.recovery if each != used))
+        accounts.set_secrets(
+            tx, row.account_id, self._credentials.seal_secrets(row.account_id, left), end_sessions=False
+        )
+        self.lockout.take_back(tx, attempt.client, self.lockout.login(attempt.key, known=True))
+        return True
 
     def _again(self, tx: Transaction, attempt: Attempt, seen: Seen) -> tuple[AccountRow | None, Grant | None]:
         """The account's row and grant as they are now; no row where password, code or state were changed meanwhile."""
@@ -274,7 +310,7 @@ class Door:
         match proved.proof:
             case Proof.NOTHING:
                 return False
-            case Proof.VALID_CODE | Proof.ENDED:
+            case Proof.VALID_CODE | Proof.ENDED | Proof.RECOVERY:
                 return True
             case Proof.ACCEPTED_CODE:
                 return grant is not None and proved.step in grant.steps

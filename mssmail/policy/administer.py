@@ -36,6 +36,7 @@ _EVERY: Final = frozenset(Role)
 VERBS: Final[Mapping[str, Rule]] = {
     "account close": _OPERATOR | _SECURITY,
     "account create": _OPERATOR,
+    "account enrol": _OPERATOR | _SECURITY,
     "account list": _OPERATOR | _SECURITY,
     "account otp": _OPERATOR | _SECURITY,
     "account password": _OPERATOR | _SECURITY,
@@ -77,6 +78,11 @@ VERBS: Final[Mapping[str, Rule]] = {
     "retention set": _OPERATOR,
     "retention show": _OPERATOR | _SECURITY,
     "serve": Place.MACHINE,
+    "token client add": _OPERATOR | _SECURITY,
+    "token client list": _OPERATOR | _SECURITY,
+    "token client remove": _OPERATOR | _SECURITY,
+    "token list": _OPERATOR | _SECURITY,
+    "token revoke": _OPERATOR | _SECURITY,
 }
 """By the verb as it is typed after `mssmail`."""
 

@@ -218,6 +218,11 @@ class Web:
     session_idle: Seconds = _setting(
         kind.duration(60, DAY), Seconds(15 * 60), "Silence after which a signed-in browser has to sign in again."
     )
+    enrolment_lifetime: Seconds = _setting(
+        kind.duration(60, 90 * DAY),
+        Seconds(3 * DAY),
+        "How long a holder has to set password and code by the link that `mssmail account enrol` gives.",
+    )
     max_connections_per_address: int = _setting(
         kind.integer(1, 100_000), 100, "Connections open at once from one client address."
     )

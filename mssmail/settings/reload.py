@@ -22,7 +22,7 @@ LIVE: Final = frozenset(
         "openid": "providers end_with_token",
         "delegation": "max_term",
         "oauth": "access_lifetime refresh_lifetime authorization_lifetime device_lifetime registration",
-        "web": "session_idle max_connections_per_address",
+        "web": "session_idle enrolment_lifetime max_connections_per_address",
         "smtp": "timeout max_connections_per_address max_messages_per_hour",
         "imap": "idle_timeout login_timeout max_connections_per_account max_connections_per_address",
         "retention": "default period interval maximum",

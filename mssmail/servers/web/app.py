@@ -18,6 +18,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mssmail.base.refusal import Refusal
+from mssmail.flow.activation import Activations
 from mssmail.flow.clients import Clients
 from mssmail.flow.devices import Devices
 from mssmail.flow.house import House
@@ -27,7 +28,7 @@ from mssmail.flow.standing import Standing
 from mssmail.flow.visits import Visits
 from mssmail.metrics.logs import failure, get_logger
 from mssmail.metrics.registry import counter
-from mssmail.servers.web import account, device, pages, signin
+from mssmail.servers.web import account, device, enrolment, pages, signin
 from mssmail.servers.web.form import Gone, Malformed, TooLarge
 from mssmail.servers.web.oauth import authorize, begin_device, inspection, metadata, register, token
 from mssmail.servers.web.replies import REPLIES
@@ -68,6 +69,7 @@ class Site:
         self.visits = Visits(house, standing)
         self.authorizations = Authorizations(house, standing)
         self.devices = Devices(house, self.authorizations)
+        self.activations = Activations(house, standing)
         self.throttle = Throttle(house)
         self._port = port
 
@@ -103,17 +105,24 @@ def make_app(site: Site) -> ASGIApp:
         visitor.leave_marks(response)
         return response
 
-    async def style(_: Request) -> Response:
-        return Response(pages.STYLE, media_type="text/css", headers={"cache-control": "max-age=3600"})
+    def kept(path: str, content: bytes, media_type: str) -> Route:
+        """A file that browsers keep for an hour."""
+
+        async def run(_: Request) -> Response:
+            return Response(content, media_type=media_type, headers={"cache-control": "max-age=3600"})
+
+        return Route(path, run, methods=["GET"])
 
     routes = [
         paged("/", home),
-        Route("/style.css", style, methods=["GET"]),
+        kept("/style.css", pages.STYLE, "text/css"),
+        kept("/icon.svg", pages.ICON, "image/svg+xml"),
         paged("/sign-in", signin.show, signin.by_password),
         paged("/sign-in/certificate", act=signin.by_certificate),
         paged("/sign-out", act=signin.sign_out),
         paged("/account", account.show, account.act),
         paged("/device", device.show, device.act),
+        paged("/enrolment", enrolment.show, enrolment.act),
         paged("/oauth/authorize", authorize.show, authorize.act),
         Route("/oauth/token", token.endpoint(site), methods=["POST"]),
         Route("/oauth/device_authorization", begin_device.endpoint(site), methods=["POST"]),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 HERE: Final = Path(__file__).parent
 STYLE: Final = (HERE / "static" / "style.css").read_bytes()
+ICON: Final = (HERE / "static" / "icon.svg").read_bytes()
 POLICY: Final = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action {}; base-uri 'none'; frame-ancestors 'none'"
 )

@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from mssmail.base.principal import Principal
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.base.secret import Secret
+from mssmail.flow.activation import RECOVERY_MARK
 from mssmail.servers.web import form, pages
 from mssmail.servers.web.replies import REPLIES
 from mssmail.servers.web.visitor import Visitor
@@ -75,13 +76,18 @@ async def by_password(visitor: Visitor) -> Response:
     sent = await form.body(visitor.request)
     visitor.check(sent)
     after, address = _after(sent.get("next")), sent.get("address").strip()
-    code = _CODE.fullmatch(sent.get("code"))
-    secret = Secret(sent.get("password") + (code[1] + code[2] if code else sent.get("code")))
+    secret = Secret(sent.get("password") + _behind(sent.get("code")))
     try:
         principal = await visitor.site.login.by_password(visitor.door, "", address, secret)
     except Refusal as refusal:
         return await _page(visitor, after, address, refusal=refusal)
     return await _enter(visitor, principal, after)
+
+
+def _behind(typed: str) -> str:
+    """What stands behind a password for a code that was typed: six digits, or else maybe a recovery code."""
+    code = _CODE.fullmatch(typed)
+    return code[1] + code[2] if code else RECOVERY_MARK + typed
 
 
 async def by_certificate(visitor: Visitor) -> Response:

@@ -51,6 +51,7 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     ),
     # sign-in
     "sign-in": ("Connexion", "Sign in"),
+    "enter": ("Se connecter", "Sign in"),
     "by-certificate": ("Avec ma carte ou mon certificat", "With my card or certificate"),
     "by-certificate-help": (
         "Insérez votre carte (CPS) ou installez votre certificat, puis choisissez-le quand le navigateur le demande.",
@@ -66,8 +67,9 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "password": ("Mot de passe", "Password"),
     "code": ("Code à six chiffres", "Six-digit code"),
     "code-help": (
-        "Affiché par votre application d'authentification ; chaque code ne sert qu'une fois.",
-        "Shown by your authenticator app; each code serves only once.",
+        "Affiché par votre application d'authentification ; chaque code ne sert qu'une fois. Téléphone perdu : "
+        "saisissez un code de secours.",
+        "Shown by your authenticator app; each code serves only once. Phone lost: type a recovery code.",
     ),
     "to-continue": ("Pour autoriser {client}, connectez-vous.", "To let {client} in, sign in."),
     # consent
@@ -126,6 +128,7 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "programs": ("Logiciels autorisés", "Programs that you let in"),
     "no-programs": ("Aucun logiciel n'est autorisé.", "No program was let in."),
     "program": ("Logiciel", "Program"),
+    "may": ("Peut", "May"),
     "since": ("Depuis", "Since"),
     "last-used": ("Dernière utilisation", "Last used"),
     "revoke": ("Retirer", "Withdraw"),
