@@ -50,6 +50,7 @@ from mssmail.servers.imap.server import ImapServer
 from mssmail.servers.metrics import MetricsServer
 from mssmail.servers.net.listener import Place, listening
 from mssmail.servers.net.post import Post, Ready
+from mssmail.servers.net.proxied import ProxiedListener
 from mssmail.servers.net.stream import TlsContext
 from mssmail.servers.net.tls import HANDSHAKE_TIMEOUT_S, ServerTls, server_context
 from mssmail.servers.smtp.roles import Role
@@ -351,7 +352,7 @@ class _Worker:
         self._imap = ImapServer(house, login, Boxes(house), self._sessions, tls=self._tls.context)
         https = post.places.get("https")
         self._web = None if https is None else _web_server(house, login, standing, https.port)
-        self._listeners: list[asyncio.Server] = []
+        self._listeners: list[asyncio.Server | ProxiedListener] = []
         self._tasks: list[asyncio.Task[None]] = []
 
     async def live(self, ready: Ready, stop: asyncio.Event, reload: asyncio.Event) -> None:
@@ -385,7 +386,7 @@ class _Worker:
             await self._end()
 
     async def _listen(self) -> None:
-        loop = asyncio.get_running_loop()
+        loop, house = asyncio.get_running_loop(), self._house
         metrics = MetricsServer(lambda: gather.render_all(run_folder(self._house.settings)))
         starts: dict[str, tuple[Callable[[], asyncio.BaseProtocol], bool]] = {
             "submission": (self._smtp[0].factory, False),
@@ -400,6 +401,12 @@ class _Worker:
             if name == "metrics" and self._post.slot:
                 continue
             factory, implicit = starts[name]
+            if name in house.settings.proxy.listeners:
+                context = self._tls.context if implicit else None
+                self._listeners.append(
+                    ProxiedListener(listening(place), factory, house.settings.proxy.networks, context)
+                )
+                continue
             self._listeners.append(
                 await loop.create_server(
                     factory,

@@ -40,6 +40,8 @@ def check(settings: Settings) -> Iterator[tuple[str, str]]:
     if settings.store.quota < settings.smtp.max_message_size:
         yield "store.quota", "must hold at least one message of smtp.max_message_size"
     listen = settings.listen
+    if settings.proxy.listeners and not settings.proxy.networks:
+        yield "proxy.networks", "must name the proxies that the connections of proxy.listeners come through"
     taken: dict[int, str] = {}
     for name in ("submission", "submissions", "imap", "imaps", "https", "metrics"):
         port = getattr(listen, name)

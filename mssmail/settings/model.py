@@ -83,6 +83,20 @@ class Listen:
 
 
 @dataclass(frozen=True, slots=True)
+class Proxy:
+    listeners: tuple[str, ...] = _setting(
+        kind.many(kind.one_of("submission", "submissions", "imap", "imaps", "https")),
+        (),
+        "Listeners whose connections all come through a proxy that names the client by the PROXY protocol, 1 or 2.",
+    )
+    networks: tuple[Network, ...] = _setting(
+        kind.many(kind.network()),
+        (),
+        "Networks of the proxies that may do so; connections to `listeners` from elsewhere are closed.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Tls:
     certificate: Path = _required(
         kind.path(),
@@ -417,6 +431,7 @@ class Settings:
 
     server: Server = field(default_factory=Server)
     listen: Listen = field(default_factory=Listen)
+    proxy: Proxy = field(default_factory=Proxy)
     tls: Tls = field(default_factory=Tls)
     trust: Trust = field(default_factory=Trust)
     auth: Auth = field(default_factory=Auth)

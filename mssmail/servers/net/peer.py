@@ -2,11 +2,21 @@
 
 import asyncio
 import ipaddress
+from contextvars import ContextVar
 from functools import lru_cache
+
+introduced: ContextVar[str | None] = ContextVar("introduced", default=None)
+"""The client that a proxy named, in the context of the connection that it made for it."""
 
 
 def address_of(transport: asyncio.BaseTransport) -> str:
-    """The peer's IP address as text, an IPv4 one as such on a socket of both kinds; empty once it isn't known."""
+    """The peer's IP address as text, an IPv4 one as such on a socket of both kinds; empty once it isn't known.
+
+    Behind a proxy, the address that the proxy gave: to be asked for where the connection is made, or in its own task.
+    """
+    named = introduced.get()
+    if named is not None:
+        return spelled(named)
     peer = transport.get_extra_info("peername")
     try:
         return spelled(peer[0])

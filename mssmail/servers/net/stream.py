@@ -59,6 +59,7 @@ class Stream(asyncio.Protocol):
         "_upgrading",
         "_write_paused",
         "_writer",
+        "client",
         "task",
     )
 
@@ -78,6 +79,8 @@ class Stream(asyncio.Protocol):
         self._over = False
         """No octet can be sent any more."""
         self._upgrading = False
+        self.client = ""
+        """The peer's IP address as text; empty where it left while it came."""
         self.task: asyncio.Task[None] | None = None
 
     # --- what the loop calls ---
@@ -85,6 +88,7 @@ class Stream(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
         self._transport = transport  # type: ignore[assignment]
+        self.client = address_of(transport)
         self._limit_writes()
         self.task = self._loop.create_task(self._life(self))
 
@@ -116,11 +120,6 @@ class Stream(asyncio.Protocol):
             self._writer.set_result(None)
 
     # --- who it is ---
-
-    @property
-    def client(self) -> str:
-        """The peer's IP address as text; empty where it isn't known any more."""
-        return address_of(self._at())
 
     @property
     def certificate(self) -> bytes | None:
