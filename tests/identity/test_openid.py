@@ -18,7 +18,7 @@ from mssmail.identity.openid.providers import Providers
 from mssmail.identity.openid.token import MAX_TOKEN_OCTETS
 from mssmail.identity.openid.verdict import Rejected, Vouched
 from mssmail.settings.model import OpenId, Settings
-from tests.support.origin import Answer
+from tests.support.origin import Answer, Asked
 from tests.support.provider import (
     AUDIENCE,
     LIFETIME_S,
@@ -335,7 +335,17 @@ def test_provider_away(post: Post) -> None:
     assert post.holder(post.played.token(exp=end, jti="4")) == HOLDER
 
 
-WRONG: list[tuple[str, Callable[[PlayedProvider], Callable[[object], Answer]]]] = [
+def _of_another(played: PlayedProvider) -> Callable[[Asked], Answer]:
+    """Its true keys, under a description that names somebody else."""
+
+    def answer(asked: Asked) -> Answer:
+        usual = played.usual(asked)
+        return replace(usual, body=usual.body.replace(played.issuer.encode() + b'"', b'https://evil.example"'))
+
+    return answer
+
+
+WRONG: list[tuple[str, Callable[[PlayedProvider], Callable[[Asked], Answer]]]] = [
     ("503", lambda p: lambda asked: Answer(503)),
     ("a redirection", lambda p: lambda asked: Answer(302, headers={"Location": p.issuer})),
     ("nothing", lambda p: lambda asked: Answer(200)),
@@ -344,10 +354,7 @@ WRONG: list[tuple[str, Callable[[PlayedProvider], Callable[[object], Answer]]]] 
     ("1 MB", lambda p: lambda asked: Answer(200, b'{"issuer":"' + b"x" * (1 << 20) + b'"}')),
     ("nested deeply", lambda p: lambda asked: Answer(200, b"[" * 60_000)),
     ("cut short", lambda p: lambda asked: Answer(200, b"{", octets=500)),
-    (
-        "another issuer",
-        lambda p: lambda asked: Answer(200, b'{"issuer":"https://evil.example","jwks_uri":"https://x/"}'),
-    ),
+    ("another issuer", _of_another),
     ("no keys", lambda p: lambda asked: Answer(200, json.dumps({"issuer": p.issuer}).encode())),
     (
         "keys in clear",
@@ -363,7 +370,7 @@ WRONG: list[tuple[str, Callable[[PlayedProvider], Callable[[object], Answer]]]] 
 
 
 @pytest.mark.parametrize("make", [c[1] for c in WRONG], ids=[c[0] for c in WRONG])
-def test_wrong_provider(post: Post, make: Callable[[PlayedProvider], Callable[[object], Answer]]) -> None:
+def test_wrong_provider(post: Post, make: Callable[[PlayedProvider], Callable[[Asked], Answer]]) -> None:
     """Whatever a provider answers in the place of its keys, tokens can't be judged for now; then it is asked again."""
     post.played.instead = make(post.played)
     token = post.played.token()
