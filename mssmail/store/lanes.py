@@ -152,8 +152,7 @@ class WriteLane(_Lane):
         folder: Path | None = None,
     ) -> None:
         super().__init__()
-        self._queue: SimpleQueue[list[_Unit[Any]] | None] = SimpleQueue()
-        self._gathered: dict[asyncio.AbstractEventLoop, list[_Unit[Any]]] = {}
+        self._queue: SimpleQueue[_Unit[Any] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._serve, name="mssmail-write", daemon=True)
         self._connect = connect
         self._driver: Driver | None = None
@@ -176,37 +175,12 @@ class WriteLane(_Lane):
             self._put(_Unit(work, None, None))
 
     def _put(self, unit: _Unit[Any]) -> None:
-        """What a loop asks for in one turn is handed over at the turn's end: one commit, and one change of threads."""
-        loop = unit.loop
-        if loop is None:
-            self._queue.put([unit])
-            return
-        gathered = self._gathered.get(loop)
-        if gathered is None:
-            self._gathered[loop] = [unit]
-            loop.call_soon(self._look_again, loop, 0)
-        else:
-            gathered.append(unit)
-
-    def _look_again(self, loop: asyncio.AbstractEventLoop, before: int) -> None:
-        """Hand over what was gathered once a turn of the loop has brought nothing more."""
-        count = len(self._gathered.get(loop, ()))
-        if before < count < BATCH_UNITS:
-            loop.call_soon(self._look_again, loop, count)
-        else:
-            self._hand_over(loop)
-
-    def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
-        gathered = self._gathered.pop(loop, None)
-        if gathered is not None:
-            self._queue.put(gathered)
+        self._queue.put(unit)
 
     def close(self) -> None:
         """Finish what waits, then end the thread."""
         if not self._closed:
             self._closed = True
-            for loop in list(self._gathered):
-                self._hand_over(loop)
             self._queue.put(None)
             if self._thread.is_alive():
                 self._thread.join()
@@ -216,20 +190,20 @@ class WriteLane(_Lane):
         ending = False
         while not ending:
             units, ending = self._take()
-            for start in range(0, len(units), BATCH_UNITS):
-                self._commit_all(units[start : start + BATCH_UNITS])
+            if units:
+                self._commit_all(units)
         self._drop_connection()
 
     def _take(self) -> tuple[list[_Unit[Any]], bool]:
         """At least one unit, and what else waits; whether to end."""
         units: list[_Unit[Any]] = []
-        gathered = self._queue.get()
+        unit = self._queue.get()
         try:
-            while gathered is not None:
-                units += gathered
+            while unit is not None:
+                units.append(unit)
                 if len(units) >= BATCH_UNITS:
                     return units, False
-                gathered = self._queue.get_nowait()
+                unit = self._queue.get_nowait()
         except Empty:
             return units, False
         return units, True

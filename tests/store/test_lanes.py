@@ -99,31 +99,6 @@ async def test_a_batch_is_committed_and_chained(home: Home) -> None:
     assert verify(home.tx(), home.house.trail).sound
 
 
-async def test_one_turn_of_the_loop_is_one_commit(tmp_path: Path) -> None:
-    """What tasks ask for in one turn is committed together, though the lane was idle."""
-    commits = [0]
-
-    def count(_: sqlite3.Connection, sql: str) -> None:
-        commits[0] += sql == "COMMIT"
-
-    home = Home(tmp_path, connect=faulty(count))
-    try:
-        await asyncio.gather(*[home.write.run(put(f"t{k}")) for k in range(20)])
-        assert (len(names(home)), commits[0]) == (20, 1)
-    finally:
-        home.close()
-
-
-async def test_closing_finishes_what_a_loop_just_asked_for(tmp_path: Path) -> None:
-    """A unit that the loop has not handed over yet is committed before the lane ends."""
-    home = Home(tmp_path)
-    task = asyncio.create_task(home.write.run(put("t1")))
-    await asyncio.sleep(0)
-    home.close()
-    assert await task == "t1"
-    assert names(home) == ["t1"]
-
-
 async def test_readers_serve_what_found_them_all_at_work(home: Home) -> None:
     """More reads than readers are each answered, one that fails among them."""
     gate, busy = threading.Event(), threading.Semaphore(0)
