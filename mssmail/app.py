@@ -29,7 +29,6 @@ from mssmail.crypto.kms.interface import KeyProviderError
 from mssmail.crypto.kms.local import LocalKeyProvider, create_root
 from mssmail.directory.lookup import Directory
 from mssmail.flow.bearer import TokenLogin
-from mssmail.flow.boxes import Boxes
 from mssmail.flow.changes import Changes
 from mssmail.flow.gate import Gate
 from mssmail.flow.house import BodyNumbers, House
@@ -349,7 +348,7 @@ class _Worker:
             SubmissionServer(house, login, gate, self._sessions, role, tls=self._tls.context, rate=rate)
             for role in (Role.SUBMISSION, Role.SUBMISSIONS)
         ]
-        self._imap = ImapServer(house, login, Boxes(house), self._sessions, tls=self._tls.context)
+        self._imap = ImapServer(house, login, standing, self._sessions, tls=self._tls.context)
         https = post.places.get("https")
         self._web = None if https is None else _web_server(house, login, standing, https.port)
         self._listeners: list[asyncio.Server | ProxiedListener] = []

@@ -11,11 +11,13 @@ from mssmail.audit.events import Event, Kind, Value
 from mssmail.base.ids import Uid
 from mssmail.base.principal import Principal
 from mssmail.base.refusal import Reason, Refusal
+from mssmail.base.rights import Right
 from mssmail.base.search import Flag
 from mssmail.flow.deliver import store_bodies
 from mssmail.flow.house import House
 from mssmail.flow.keep import Keeper, Kept, Wrap, wrap_for
 from mssmail.flow.names import Names, canonical
+from mssmail.flow.permit import require
 from mssmail.store import accounts, folders, messages
 from mssmail.store.interface import Transaction
 from mssmail.store.messages import NewMessage
@@ -71,16 +73,20 @@ class Targets:
         """The account's own term, as last seen."""
 
     async def look(self, folder: str) -> bytes:
-        """The digest of the canonical name of a folder that is there. Raises Refusal(FOLDER_NAME, FOLDER_MISSING)."""
+        """The digest of the canonical name of a folder that is there.
+
+        Raises Refusal(FOLDER_NAME, FOLDER_MISSING, NO_RIGHT).
+        """
         known = self._names.get(folder)
         if known is not None:
             return known
-        account, wanted = self.principal.account, canonical(folder)
-        names = Names(self.house.keys, account)
+        principal, wanted = self.principal, canonical(folder)
+        names = Names(self.house.keys, principal.account)
 
         def work(tx: Transaction) -> int | None:
+            require(tx, principal, Right.WRITE)
             names.find(tx, wanted)
-            return accounts.by_id(tx, account).term_s
+            return accounts.by_id(tx, principal.account).term_s
 
         self.term_s = await self.house.read.run(work)
         if len(self._names) >= MAX_TARGETS:
@@ -105,7 +111,7 @@ class Append:
         self._keeper: Keeper | None = None
 
     async def look(self) -> None:
-        """Before anything is taken: raises Refusal(FOLDER_NAME, FOLDER_MISSING)."""
+        """Before anything is taken: raises Refusal(FOLDER_NAME, FOLDER_MISSING, NO_RIGHT)."""
         self._digest = await self._targets.look(self._folder)
 
     def begin(self) -> None:
@@ -141,7 +147,10 @@ class Append:
             await keeper.abort()
 
     async def finish(self) -> Appended:
-        """Put them in. Durable on return. Raises Refusal(FOLDER_MISSING, OVER_QUOTA, KEYWORD_LIMIT, STORAGE_FULL)."""
+        """Put them in. Durable on return.
+
+        Raises Refusal(FOLDER_MISSING, NO_RIGHT, OVER_QUOTA, KEYWORD_LIMIT, STORAGE_FULL).
+        """
         house, targets = self._house, self._targets
         account, now = targets.principal.account, house.clock.now()
         while True:
@@ -160,6 +169,7 @@ class Append:
 
     def _put(self, tx: Transaction, wraps: Sequence[Wrap], now: int) -> Appended:
         principal, taken = self._targets.principal, self._taken
+        require(tx, principal, Right.WRITE)
         account, octets = principal.account, sum(t.kept.size_octets for t in taken)
         modseq, term_s = accounts.put_in(tx, account, octets)
         if term_s != self._targets.term_s:

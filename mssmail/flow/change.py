@@ -9,15 +9,17 @@ from dataclasses import dataclass
 from mssmail.audit.events import Event, Kind, Value
 from mssmail.base.principal import Principal
 from mssmail.base.refusal import Reason, Refusal
+from mssmail.base.rights import Right
 from mssmail.base.search import Flag
 from mssmail.flow.house import House
 from mssmail.flow.names import Names, canonical
+from mssmail.flow.permit import require
 from mssmail.flow.view import View
 from mssmail.store import accounts, messages
 from mssmail.store.interface import Transaction
 from mssmail.store.messages import FlagChange
 
-_TRACED_RANGES = 1000
+TRACED_RANGES = 1000
 _DELETED = Flag.DELETED.value
 
 
@@ -43,7 +45,7 @@ class Copied:
 def _details(principal: Principal, view: View, ranges: Sequence[tuple[int, int]], **more: Value) -> dict[str, Value]:
     return {
         "folder": int(view.folder),
-        "uids": [list(r) for r in ranges[:_TRACED_RANGES]],
+        "uids": [list(r) for r in ranges[:TRACED_RANGES]],
         "person": int(principal.person),
         **more,
     }
@@ -59,12 +61,13 @@ class Changer:
     async def store(self, indexes: Sequence[int], wish: FlagWish, unchanged_since: int | None = None) -> list[int]:
         """Change flags; the UIDs left alone since they changed after `unchanged_since`. The view is refreshed.
 
-        Raises Refusal(KEYWORD_LIMIT, STORAGE_FULL).
+        Raises Refusal(KEYWORD_LIMIT, NO_RIGHT, STORAGE_FULL).
         """
         view, principal = self._view, self._view.principal
         ranges, names = view.uid_ranges(indexes), Names(self._house.keys, principal.account)
 
         def work(tx: Transaction) -> list[int]:
+            require(tx, principal, Right.WRITE)
             bits = names.keyword_bits(tx, wish.keywords, create=wish.mode != "remove")
             change = _flag_change(wish, bits)
             left, chosen = [], ranges
@@ -86,11 +89,12 @@ class Changer:
         return left
 
     async def copy(self, indexes: Sequence[int], target: str) -> Copied:
-        """Copy messages. Raises Refusal(FOLDER_MISSING, OVER_QUOTA)."""
+        """Copy messages inside the box. Raises Refusal(FOLDER_MISSING, NO_RIGHT, OVER_QUOTA)."""
         view, principal, wanted = self._view, self._view.principal, canonical(target)
         ranges, names = view.uid_ranges(indexes), Names(self._house.keys, principal.account)
 
         def work(tx: Transaction) -> Copied:
+            require(tx, principal, Right.WRITE)
             row = names.find(tx, wanted)
             modseq = accounts.change(tx, principal.account)
             done = messages.copy(tx, view.folder, ranges, row.folder_id, modseq, int(tx.now))
@@ -106,14 +110,15 @@ class Changer:
         return await self._house.write.run(work)
 
     async def move(self, indexes: Sequence[int], target: str) -> Copied:
-        """Move messages (RFC 6851): copies and expunge in one transaction. The view is refreshed.
+        """Move messages inside the box (RFC 6851): copies and expunge in one transaction. The view is refreshed.
 
-        Raises Refusal(FOLDER_MISSING).
+        Raises Refusal(FOLDER_MISSING, NO_RIGHT).
         """
         view, principal, wanted = self._view, self._view.principal, canonical(target)
         ranges, names = view.uid_ranges(indexes), Names(self._house.keys, principal.account)
 
         def work(tx: Transaction) -> Copied:
+            require(tx, principal, Right.WRITE)
             row = names.find(tx, wanted)
             modseq = accounts.change(tx, principal.account)
             done = messages.copy(tx, view.folder, ranges, row.folder_id, modseq, int(tx.now))
@@ -131,7 +136,10 @@ class Changer:
         return moved
 
     async def expunge(self, indexes: Sequence[int] | None = None) -> int:
-        """Erase the messages flagged \\Deleted, of these or of all; how many. The view is refreshed."""
+        """Erase the messages flagged \\Deleted, of these or of all; how many. The view is refreshed.
+
+        Raises Refusal(NO_RIGHT).
+        """
         view, principal = self._view, self._view.principal
         chosen = range(len(view)) if indexes is None else indexes
         flagged = [i for i in chosen if view.flags[i] & _DELETED]
@@ -140,6 +148,7 @@ class Changer:
         ranges = view.uid_ranges(flagged)
 
         def work(tx: Transaction) -> int:
+            require(tx, principal, Right.WRITE)
             doomed = messages.with_flag(tx, view.folder, ranges, _DELETED, len(flagged))
             return _erase(tx, view, principal, doomed)
 

@@ -12,6 +12,8 @@ from mssmail.store.interface import Transaction
 
 DELIMITER = "/"
 INBOX = "INBOX"
+OTHERS = "Other Users"
+"""What others' boxes stand under (RFC 2342 §5); nobody's own folder is named so, or lies below."""
 MAX_NAME_OCTETS = 1000
 MAX_LEVELS = 20
 MAX_FOLDERS = 2000
@@ -36,6 +38,14 @@ def canonical(name: str) -> str:
     if any(unicodedata.category(c) in ("Cc", "Cs") for c in name):
         raise Refusal(Reason.FOLDER_NAME, "control character")
     return name
+
+
+def makeable(name: str) -> str:
+    """The canonical name of a folder that may be made. Raises Refusal(FOLDER_NAME)."""
+    wanted = canonical(name)
+    if wanted == OTHERS or wanted.startswith(OTHERS + DELIMITER):
+        raise Refusal(Reason.FOLDER_NAME, "kept for others' boxes")
+    return wanted
 
 
 def superiors(name: str) -> list[str]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from mssmail.audit.events import Event, Kind
 from mssmail.base.ids import AccountId, BodyId, Uid
+from mssmail.base.rights import Right
 from mssmail.base.search import Flag
 from mssmail.base.section import Part, Section, Span
 from mssmail.crypto.body import BodyOpener, chunks_of, open_record
@@ -19,6 +20,7 @@ from mssmail.crypto.format import CHUNK_OCTETS
 from mssmail.crypto.keystore import KeyDestroyed
 from mssmail.flow.house import House
 from mssmail.flow.keep import off_loop
+from mssmail.flow.permit import require
 from mssmail.flow.view import View
 from mssmail.metrics.registry import counter
 from mssmail.mime.limits import DEFAULT
@@ -273,7 +275,10 @@ class Reader:
         return await off_loop(house, lambda: _read_file(house.bodies, sealed, start, end))
 
     async def trace(self, indexes: Sequence[int], wanted: Sequence[Wanted], *, mark_seen: bool) -> None:
-        """Before any octet leaves: write the command's event, and set \\Seen where asked, in one transaction."""
+        """Before any octet leaves: write the command's event, and set \\Seen where asked, in one transaction.
+
+        Raises Refusal(NO_RIGHT).
+        """
         view, principal = self._view, self._view.principal
         kind = Kind.READ if any(_shows_content(section) for section, _ in wanted) else Kind.LISTED
         unseen = [i for i in indexes if not view.flags[i] & Flag.SEEN.value] if mark_seen else []
@@ -292,6 +297,7 @@ class Reader:
         )
 
         def work(tx: Transaction) -> None:
+            require(tx, principal, Right.READ | Right.WRITE if seen_ranges else Right.READ)
             if seen_ranges:
                 modseq = accounts.change(tx, principal.account)
                 messages.store_flags(tx, view.folder, seen_ranges, FlagChange(flags_on=Flag.SEEN.value), modseq)

@@ -14,6 +14,7 @@ from typing import Any, assert_never
 from mssmail.audit.events import Event, Kind, Value
 from mssmail.base.ids import AccountId, BodyId, Period
 from mssmail.base.refusal import Reason, Refusal
+from mssmail.base.rights import Right
 from mssmail.base.search import Arrived, Header, Key, Larger, Smaller, Text, When
 from mssmail.crypto.body import open_columns, open_record, open_search_text, seal_search_text
 from mssmail.crypto.envelope import Unsealable
@@ -23,6 +24,7 @@ from mssmail.flow.fresh import FreshMessage
 from mssmail.flow.house import House
 from mssmail.flow.index import has_room, new_columns
 from mssmail.flow.opened import Opened, by_date, by_record
+from mssmail.flow.permit import require
 from mssmail.flow.read import BATCH_MESSAGES, BodyGone, OpenedBody, body_key
 from mssmail.flow.view import View
 from mssmail.mime import columns as columns_of_fields
@@ -50,13 +52,17 @@ _UNREADABLE = (Unsealable, KeyDestroyed, BodyGone, RecordFormatError)
 
 
 async def search(house: House, view: View, key: Key, on_progress: Callable[[int], None] = lambda _: None) -> list[int]:
-    """Indexes of the messages that match, ascending. Raises Refusal(UNAVAILABLE) where the store can't answer.
+    """Indexes of the messages that match, ascending.
+
+    Raises Refusal(UNAVAILABLE) where the store can't answer, and NO_RIGHT.
 
     A message that is gone or can't be opened doesn't match.
     """
     every = list(leaves(key))
     if sum(isinstance(leaf, Columned | Texted) for leaf in every) > MAX_TEXT_KEYS:
         raise Refusal(Reason.SEARCH_TOO_WIDE, f"over {MAX_TEXT_KEYS} keys that open messages")
+    if view.principal.person != view.principal.account:
+        await house.read.run(lambda tx: require(tx, view.principal, Right.READ))
     judge, looker = ViewJudge(view), _Looker(house, view, key, tuple(dict.fromkeys(every)))
     found: list[int] = []
     opened = 0

@@ -11,9 +11,11 @@ from itertools import compress
 
 from mssmail.base.ids import FolderId, Uid
 from mssmail.base.principal import Principal
+from mssmail.base.rights import Right
 from mssmail.base.search import Flag
 from mssmail.flow.house import House
 from mssmail.flow.names import Names, canonical
+from mssmail.flow.permit import require
 from mssmail.store import folders, messages
 from mssmail.store.folders import FolderRow
 from mssmail.store.interface import Row, Transaction
@@ -135,13 +137,17 @@ class View:
         return self.stale or self._house.clock.monotonic() - self.looked_at >= RE_READ_S
 
     async def refresh(self) -> None:
-        """Take in what changed since, in one snapshot. What is new shows in `take_updates` and `take_expunges`."""
+        """Take in what changed since, in one snapshot. What is new shows in `take_updates` and `take_expunges`.
+
+        Raises Refusal(NO_RIGHT).
+        """
         self.stale = False
         self.looked_at = self._house.clock.monotonic()
         since, folder = self.modseq, self.folder
         names = Names(self._house.keys, self.principal.account)
 
         def work(tx: Transaction) -> tuple[FolderRow | None, list[Row], list[tuple[int, int]], dict[str, int] | None]:
+            require(tx, self.principal, Right.READ)
             row = folders.by_id(tx, folder)
             if row is None or row.modseq == since:
                 return row, [], [], None
@@ -241,10 +247,11 @@ class View:
 
 
 async def open_view(house: House, principal: Principal, name: str, *, read_only: bool) -> View:
-    """SELECT or EXAMINE a folder. Raises Refusal(FOLDER_MISSING)."""
+    """SELECT or EXAMINE a folder. Raises Refusal(FOLDER_MISSING, NO_RIGHT)."""
     names, wanted = Names(house.keys, principal.account), canonical(name)
 
     def work(tx: Transaction) -> tuple[FolderRow, Columns, dict[str, int]]:
+        require(tx, principal, Right.READ)
         row = names.find(tx, wanted)
         return row, _columns(messages.view(tx, row.folder_id)), names.keywords(tx)
 

@@ -4,6 +4,9 @@
     SETUP alice plain plain      an account by that name with these messages in its INBOX
     MAIL alice mixed             a message arrives
     SUSPEND alice                its right to be open ends
+    GRANT alice bob read,write   bob may do that in alice's box from now on
+    WITHDRAW alice bob           and nothing any more
+    LOOK                         the server looks whose right to be in has ended, as it does twice a second
     CONNECT 2 clear              a connection before TLS (a client that isn't connected otherwise connects over TLS)
     TLS 2                        the client turns to TLS
     ENTER 1 alice INBOX          sign in and select, without a word
@@ -20,6 +23,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from mssmail.base.rights import rights_of
 from tests.servers.imap.harness import WAIT_S, Client, Site
 
 MESSAGES = {
@@ -111,6 +115,12 @@ class Dialog:
                 await self._site.send(name, MESSAGES[message])
             case "SUSPEND", [name]:
                 await self._site.suspend(self._site.login.known[name])
+            case "GRANT", [box, person, rights]:
+                await self._site.grant(box, person, rights_of(rights.split(",")))
+            case "WITHDRAW", [box, person]:
+                await self._site.withdraw(box, person)
+            case "LOOK", []:
+                await self._site.sessions.look()
             case "CONNECT", [number, "clear"]:
                 self._clients[number] = await Client.clear(self._site)
             case "CONNECT", [number]:
@@ -118,7 +128,7 @@ class Dialog:
             case "TLS", [number]:
                 await self._clients[number].start_tls()
             case "ENTER", [number, name, *folder]:
-                self._clients[number] = await Client.signed_in(self._site, name, *folder)
+                self._clients[number] = await Client.signed_in(self._site, name, " ".join(folder) or None)
             case _:
                 raise AssertionError("not a step")
 

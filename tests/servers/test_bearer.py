@@ -13,7 +13,6 @@ import pytest
 from mssmail.base.refusal import Reason
 from mssmail.base.secret import Secret
 from mssmail.demo import people as demo
-from mssmail.flow.boxes import Boxes
 from mssmail.flow.sessions import Sessions
 from mssmail.servers.imap import replies as imap_replies
 from mssmail.servers.imap.server import ImapServer
@@ -57,7 +56,7 @@ class Doors(Ports):
         await self.open(Role.SUBMISSIONS)
         tls = server_context(self.settings)
         house = self.town.house
-        self.imap = ImapServer(house, self.town.login, Boxes(house), self.sessions, tls=tls)
+        self.imap = ImapServer(house, self.town.login, self.town.standing, self.sessions, tls=tls)
         loop = asyncio.get_running_loop()
         self._imap_listener = await loop.create_server(self.imap.implicit, "127.0.0.1", 0, ssl=tls)
         self._imap_port = self._imap_listener.sockets[0].getsockname()[1]

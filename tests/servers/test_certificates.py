@@ -18,7 +18,6 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from mssmail.demo.people import VENDOR
 from mssmail.demo.pki import Authority, DemoPki, Leaf
-from mssmail.flow.boxes import Boxes
 from mssmail.flow.sessions import Sessions
 from mssmail.metrics.registry import REGISTRY
 from mssmail.servers.imap.server import ImapServer
@@ -73,9 +72,7 @@ class Doors(Ports):
         await self.town.settle_in((CLAIRE, APP))
         await self.open(*Role)
         login, _, sessions = self._asked
-        self.imap = ImapServer(
-            self.town.house, login, Boxes(self.town.house), sessions, tls=server_context(self.settings)
-        )
+        self.imap = ImapServer(self.town.house, login, self.town.standing, sessions, tls=server_context(self.settings))
         self.tls = server_context(self.settings)
         listener = await asyncio.get_running_loop().create_server(self.imap.implicit, "127.0.0.1", 0, ssl=self.tls)
         self.imaps = listener.sockets[0].getsockname()[1]

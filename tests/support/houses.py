@@ -19,6 +19,7 @@ from mssmail.flow.changes import Changes
 from mssmail.flow.fresh import Fresh
 from mssmail.flow.house import BodyNumbers, House
 from mssmail.flow.names import Names
+from mssmail.identity.credentials import Credentials, Dossier
 from mssmail.settings.model import Keys, Server, Settings, Tls
 from mssmail.settings.place import place
 from mssmail.store import accounts, engine
@@ -136,7 +137,7 @@ class Home:
                 address_digest=keys.digest("address", address.key.encode()),
                 holder_digest=b"h%d" % account,
                 subject_digest=b"s%d" % account,
-                sealed=b"",
+                sealed=Credentials(keys).seal_dossier(account, Dossier(address, BoxKind.PER, f"8{account:011}", local)),
                 quota_octets=quota_octets,
                 inbox_id=0,
                 created_at=int(tx.now),

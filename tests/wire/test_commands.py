@@ -30,6 +30,7 @@ from mssmail.base.secret import Secret
 from mssmail.base.section import Part, Section, Span
 from mssmail.wire.imap import commands as c
 from mssmail.wire.imap import table
+from mssmail.wire.imap.acl import LETTERS, Mode, Revision
 from mssmail.wire.imap.fault import Fault
 from mssmail.wire.imap.frame import Complete, Frame, LiteralStart, after_login
 from mssmail.wire.imap.framer import Framer
@@ -176,6 +177,14 @@ COMMANDS: list[tuple[bytes, c.Command]] = [
         b'APPEND in " 1-jan-2026 23:59:60 +0000" {0}\r\n',
         c.Append("in", c.NewMessage(FlagList(), datetime(2026, 1, 1, 23, 59, 59, tzinfo=UTC), 0)),
     ),
+    (b"SETACL inbox p@x.fr lrswipkxteacd0", c.SetAcl("INBOX", "p@x.fr", Revision(Mode.REPLACE, LETTERS))),
+    (b'SETACL "A b" p@x.fr ""', c.SetAcl("A b", "p@x.fr", Revision(Mode.REPLACE, frozenset()))),
+    (b"SETACL A p@x.fr +lr", c.SetAcl("A", "p@x.fr", Revision(Mode.ADD, frozenset("lr")))),
+    (b"SETACL A -p -", c.SetAcl("A", "-p", Revision(Mode.REMOVE, frozenset()))),
+    (b'DELETEACL A "a\xc2\xa0b"', c.DeleteAcl("A", "a b")),
+    (b"GETACL inbox", c.GetAcl("INBOX")),
+    (b"LISTRIGHTS A {3+}\r\na\xcc\x81", c.ListRights("A", "á")),
+    (b"MYRIGHTS A", c.MyRights("A")),
     (b"NAMESPACE", c.Namespace()),
     (b"IDLE", c.Idle()),
     (b"CHECK", c.Check()),
@@ -433,6 +442,18 @@ BROKEN: list[tuple[bytes, Fault]] = [
     (b"A1 LIST (" + b"REMOTE " * 40 + b'REMOTE) "" a', Fault.TOO_MANY),
     (b'A1 LIST "" a RETURN (' + b"CHILDREN " * 40 + b"CHILDREN)", Fault.TOO_MANY),
     (b"A1 GETQUOTA", _S),
+    (b"A1 SETACL A p", _S),
+    (b"A1 SETACL A p lrQ", _S),
+    (b"A1 SETACL A p q", _S),
+    (b"A1 SETACL A p 1", _S),
+    (b"A1 SETACL A p +l-r", _S),
+    (b"A1 SETACL A p lr x", _S),
+    (b'A1 SETACL A "" lr', _S),
+    (b"A1 DELETEACL A", _S),
+    (b'A1 DELETEACL A "\x07"', _S),
+    (b"A1 LISTRIGHTS A {2+}\r\n\xc2\xad", _S),
+    (b"A1 GETACL", _S),
+    (b"A1 MYRIGHTS A B", _S),
     (b"A1 STATUS a ()", _S),
     (b"A1 STATUS a (SIZES)", _S),
     (b"A1 STATUS a MESSAGES", _S),

@@ -151,7 +151,11 @@ REPLIES: dict[Reason, Reply] = {
         "No active registration in an allowed profession",
     ),
     Reason.WEAK_PASSWORD: _NOT_HERE,
-    Reason.TERM: _NOT_HERE,
+    Reason.TERM: _no(
+        Word.CANNOT,
+        "Message plus ancien que ce que cette boîte conserve",
+        "Message older than that box keeps mail",
+    ),
     Reason.IMPORT: _NOT_HERE,
     Reason.NOT_PERMITTED: _NOT_HERE,
     Reason.ADMINISTRATOR: _NOT_HERE,
@@ -165,6 +169,17 @@ EMPTY_MESSAGE = _no(None, "Message vide : ajout annulé", "Empty message: append
 """RFC 3502: a message of no octets cancels the command."""
 TOO_MANY_AT_ONCE = _no(Word.LIMIT, "Trop de messages en une commande", "Too many messages in one command")
 NO_SUCH_QUOTA_ROOT = _no(Word.NONEXISTENT, "Ce quota n'existe pas", "No such quota root")
+NO_SUCH_PERSON = _no(Word.NONEXISTENT, "Aucun compte à cette adresse", "No account of that address")
+RIGHTS_OF_BOX = _no(
+    Word.CANNOT,
+    "Les droits valent pour toute la boîte : modifiez ceux de INBOX",
+    "Rights go for the whole box: change those of INBOX",
+)
+BETWEEN_BOXES = _no(
+    Word.CANNOT,
+    "Un dossier ne passe pas d'une boîte à l'autre : copiez ses messages",
+    "A folder can't go from box to box: copy its messages",
+)
 USE_TAKEN = _no(Word.USEATTR, "Un autre dossier a déjà cet usage", "Another folder has that special use")
 TOO_MANY_CONNECTIONS = _no(Word.LIMIT, "Trop de connexions à la fois", "Too many connections at once")
 """Of one account or of one address."""

@@ -5,8 +5,11 @@ from collections import Counter
 
 from mssmail.flow.bearer import TokenLogin
 from mssmail.flow.boxes import Boxes
+from mssmail.flow.delegations import Delegations
 from mssmail.flow.house import House
 from mssmail.flow.sessions import Sessions
+from mssmail.flow.shared import Shared
+from mssmail.flow.standing import Standing
 from mssmail.metrics.registry import gauge
 from mssmail.servers.imap import replies
 from mssmail.servers.imap.commands import HANDLERS
@@ -20,12 +23,15 @@ _connections = gauge("mssmail_imap_connections", "Open IMAP connections.")
 class ImapServer:
     """Hand `starttls` and `implicit` to `loop.create_server`; the latter with the TLS context as `ssl`."""
 
-    def __init__(self, house: House, login: TokenLogin, boxes: Boxes, sessions: Sessions, *, tls: TlsContext) -> None:
+    def __init__(
+        self, house: House, login: TokenLogin, standing: Standing, sessions: Sessions, *, tls: TlsContext
+    ) -> None:
         """Refuses to start where a command that is announced has no handler."""
         missing = [row.name.decode() for row in table.ROWS if row.command not in HANDLERS]
         if missing:
             raise LookupError(f"no handler for {', '.join(missing)}")
-        self._service = Service(house, login, boxes, sessions, tls, HANDLERS)
+        boxes, shared, delegations = Boxes(house), Shared(house, standing), Delegations(house, standing)
+        self._service = Service(house, login, boxes, shared, delegations, sessions, tls, HANDLERS)
         self._sessions: set[Session] = set()
         self._by_client: Counter[str] = Counter()
         self._closing = False

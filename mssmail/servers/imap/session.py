@@ -19,9 +19,11 @@ from mssmail.base.search import SequenceSet
 from mssmail.flow.append import Targets
 from mssmail.flow.bearer import TokenLogin
 from mssmail.flow.boxes import Boxes
+from mssmail.flow.delegations import Delegations
 from mssmail.flow.house import House
 from mssmail.flow.sessions import Session as Entry
 from mssmail.flow.sessions import Sessions
+from mssmail.flow.shared import PREFIX, Shared
 from mssmail.flow.view import View
 from mssmail.metrics.logs import failure, get_logger
 from mssmail.metrics.registry import counter
@@ -82,6 +84,8 @@ class Service:
     house: House
     login: TokenLogin
     boxes: Boxes
+    shared: Shared
+    delegations: Delegations
     sessions: Sessions
     tls: TlsContext
     handlers: Mapping[type[Command], Handler]
@@ -107,6 +111,7 @@ class Session:
         "_faults",
         "_finishing",
         "_held",
+        "_other",
         "_out",
         "_waiting",
         "follows_modseqs",
@@ -138,6 +143,8 @@ class Session:
         self._deadline = self.loop.time() + service.house.settings.imap.login_timeout
         self._door: Door | None = None
         self._entry: Entry | None = None
+        self._other: Entry | None = None
+        """Of another's box whose folder is selected."""
         self._failures = 0
         self._faults = 0
         self._out: list[bytes] = []
@@ -255,8 +262,28 @@ class Session:
         if waiting and self._finishing:
             raise _Ended(replies.SHUTTING_DOWN)
 
+    async def find(self, mailbox: str) -> tuple[Principal, str]:
+        """Who acts in whose box, and the folder there; empty for another's box itself (RFC 2342 §5).
+
+        Raises Refusal(FOLDER_MISSING, UNAVAILABLE).
+        """
+        if not mailbox.startswith(PREFIX):
+            return self.who, mailbox
+        return await self.service.shared.find(self.who, mailbox)
+
+    async def folder_in(self, mailbox: str) -> tuple[Principal, str]:
+        """The same for what must be a folder."""
+        acting, name = await self.find(mailbox)
+        if not name and acting is not self.who:
+            raise Refusal(Reason.FOLDER_MISSING, "another's box, and no folder of it")
+        return acting, name
+
+    def stand_by(self, acting: Principal) -> None:
+        """Before another's folder is opened: be ended with the right to it, whenever that ends from now on."""
+        if acting is not self.who:
+            self._other = self.service.sessions.enter(acting, self.end, counts=False)
+
     def select(self, view: View, *, read_only: bool) -> None:
-        self.unselect()
         self.selected = Selected(
             self.house, view, self.stream.nudge, read_only=read_only, tells_modseqs=self.follows_modseqs
         )
@@ -274,10 +301,16 @@ class Session:
 
     def unselect(self) -> None:
         """Forget the selected folder, if any."""
+        self._leave_other()
         if self.selected is not None:
             self.selected.close()
             self.selected = None
             self.machine.unselected()
+
+    def _leave_other(self) -> None:
+        if self._other is not None:
+            self._other.leave()
+            self._other = None
 
     def enter(self, principal: Principal, tag: bytes) -> Status:
         """Sign in, if the account has a connection left; the reply."""
@@ -341,6 +374,7 @@ class Session:
         if self.selected is not None:
             self.selected.close()
             self.selected = None
+        self._leave_other()
         if self._entry is not None:
             self._entry.leave()
             self._entry = None

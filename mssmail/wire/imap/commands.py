@@ -7,6 +7,7 @@ from datetime import datetime
 from mssmail.base.folder import SpecialUse
 from mssmail.base.search import Key, SequenceSet, UidSet
 from mssmail.base.secret import Secret
+from mssmail.wire.imap.acl import Revision
 from mssmail.wire.imap.values import (
     FetchAttribute,
     FlagList,
@@ -200,6 +201,48 @@ class GetQuota(Command):
 @dataclass(frozen=True, slots=True)
 class GetQuotaRoot(Command):
     """GETQUOTAROOT (RFC 9208 §4.1.2)."""
+
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetAcl(Command):
+    """SETACL (RFC 4314 §3.1)."""
+
+    mailbox: str
+    identifier: str
+    """Prepared by SASLprep."""
+    revision: Revision
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteAcl(Command):
+    """DELETEACL (RFC 4314 §3.2)."""
+
+    mailbox: str
+    identifier: str
+    """As in SetAcl."""
+
+
+@dataclass(frozen=True, slots=True)
+class GetAcl(Command):
+    """GETACL (RFC 4314 §3.3)."""
+
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListRights(Command):
+    """LISTRIGHTS (RFC 4314 §3.4)."""
+
+    mailbox: str
+    identifier: str
+    """As in SetAcl."""
+
+
+@dataclass(frozen=True, slots=True)
+class MyRights(Command):
+    """MYRIGHTS (RFC 4314 §3.5)."""
 
     mailbox: str
 

@@ -3,6 +3,7 @@ literal, a sentence is one line of US-ASCII, an atom is checked. FETCH has its o
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import assert_never
 
@@ -142,9 +143,15 @@ def encode(response: Response) -> bytes:
             pairs = b" ".join(b"%b %d" % (item.value.encode(), number) for item, number in items)
             return b"* STATUS " + mailbox(name) + b" (" + pairs + b")\r\n"
         case responses.QuotaRoots(name, roots):
-            return b" ".join([b"* QUOTAROOT", mailbox(name), *(astring(root.encode()) for root in roots)]) + b"\r\n"
+            return _spelt(b"* QUOTAROOT", name, roots)
         case responses.StorageQuota(root, used, limit):
             return b"* QUOTA %b (STORAGE %d %d)\r\n" % (astring(root.encode()), used, limit)
+        case responses.AccessList(name, entries):
+            return _spelt(b"* ACL", name, (word for entry in entries for word in entry))
+        case responses.RightsOf(name, identifier, required, optional):
+            return _spelt(b"* LISTRIGHTS", name, (identifier, required, *optional))
+        case responses.MyRights(name, rights):
+            return _spelt(b"* MYRIGHTS", name, (rights,))
         case responses.Found(numbers, modseq):
             words = ["* SEARCH", *map(str, numbers)]
             if modseq is not None:
@@ -166,6 +173,11 @@ def encode(response: Response) -> bytes:
             return b"* NAMESPACE " + b" ".join(map(_namespace, (personal, others, shared))) + b"\r\n"
         case _:
             assert_never(response)
+
+
+def _spelt(word: bytes, name: str, strings: Iterable[str]) -> bytes:
+    """A mailbox and a row of astrings."""
+    return b" ".join([word, mailbox(name), *(astring(string.encode()) for string in strings)]) + b"\r\n"
 
 
 def _listed(response: responses.Listed) -> bytes:

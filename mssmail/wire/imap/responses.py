@@ -233,6 +233,33 @@ class StorageQuota:
 
 
 @dataclass(frozen=True, slots=True)
+class AccessList:
+    """ACL: identifiers with the letters of their rights (RFC 4314 §3.6)."""
+
+    mailbox: str
+    entries: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RightsOf:
+    """LISTRIGHTS: what an identifier always has and what it can be given, tied letters together (RFC 4314 §3.7)."""
+
+    mailbox: str
+    identifier: str
+    """As the client gave it."""
+    required: str
+    optional: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MyRights:
+    """MYRIGHTS (RFC 4314 §3.8)."""
+
+    mailbox: str
+    rights: str
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """SEARCH: sequence numbers or UIDs."""
 
@@ -306,6 +333,9 @@ Response = (
     | StatusData
     | QuotaRoots
     | StorageQuota
+    | AccessList
+    | RightsOf
+    | MyRights
     | Found
     | FoundInShort
     | Flags

@@ -14,7 +14,7 @@ from mssmail.wire.imap.fault import Fault, ProtocolError
 from mssmail.wire.imap.frame import UINT32_MAX, Frame, tag_of
 from mssmail.wire.imap.grammar import Cursor, keyword, syntax
 from mssmail.wire.imap.machine import ANY_STATE, BEFORE_SIGN_IN, SELECTED, SIGNED_IN, Machine, Stage, State, Tls
-from mssmail.wire.imap.parse import fetch, listing, mailbox, message, search, session
+from mssmail.wire.imap.parse import acl, fetch, listing, mailbox, message, search, session
 from mssmail.wire.imap.values import Numbering
 
 _SEQUENCE = Numbering.SEQUENCE
@@ -95,6 +95,11 @@ ROWS: tuple[Row, ...] = (
         "RFC 9208 §4.1.2",
         "QUOTA",
     ),
+    Row(b"SETACL", commands.SetAcl, acl.set_acl, SIGNED_IN, "RFC 4314 §3.1", "ACL"),
+    Row(b"DELETEACL", commands.DeleteAcl, acl.delete_acl, SIGNED_IN, "RFC 4314 §3.2", "ACL"),
+    Row(b"GETACL", commands.GetAcl, mailbox.one_mailbox(commands.GetAcl), SIGNED_IN, "RFC 4314 §3.3", "ACL"),
+    Row(b"LISTRIGHTS", commands.ListRights, acl.list_rights, SIGNED_IN, "RFC 4314 §3.4", "ACL"),
+    Row(b"MYRIGHTS", commands.MyRights, mailbox.one_mailbox(commands.MyRights), SIGNED_IN, "RFC 4314 §3.5", "ACL"),
     Row(b"NAMESPACE", commands.Namespace, session.nothing(commands.Namespace), SIGNED_IN, "RFC 2342 §5", "NAMESPACE"),
     Row(b"IDLE", commands.Idle, session.nothing(commands.Idle), SIGNED_IN, "RFC 2177 §3", "IDLE"),
     # selected
@@ -129,6 +134,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature("LIST-STATUS", _AFTER_SIGN_IN, "RFC 5819"),
     Feature("STATUS=SIZE", _AFTER_SIGN_IN, "RFC 8438"),
     Feature("QUOTA=RES-STORAGE", _AFTER_SIGN_IN, "RFC 9208 §5.1"),
+    Feature("RIGHTS=texk", _AFTER_SIGN_IN, "RFC 4314 §5.1.1"),
     Feature("SPECIAL-USE", _AFTER_SIGN_IN, "RFC 6154 §2"),
     Feature("CREATE-SPECIAL-USE", _AFTER_SIGN_IN, "RFC 6154 §3"),
 )

@@ -18,14 +18,16 @@ from mssmail.base.clock import Clock, SystemClock
 from mssmail.base.ids import AccountId
 from mssmail.base.principal import Door, Mechanism, Principal
 from mssmail.base.refusal import Reason, Refusal
+from mssmail.base.rights import Delegation, Right
 from mssmail.base.secret import Secret
 from mssmail.demo.pki import DemoPki, Leaf
 from mssmail.flow.bearer import TokenLogin
-from mssmail.flow.boxes import Boxes
+from mssmail.flow.delegations import Administrator, Delegations
 from mssmail.flow.deliver import deliver
 from mssmail.flow.keep import Keeper
 from mssmail.flow.sessions import Sessions
 from mssmail.flow.standing import Standing
+from mssmail.identity.credentials import Credentials, Dossier
 from mssmail.servers.imap.server import ImapServer
 from mssmail.servers.net.tls import server_context
 from mssmail.settings.model import Settings, Tls, Trust
@@ -96,7 +98,13 @@ class TableLogin:
 
 
 class StateStanding:
-    """Ends the sessions of accounts that aren't open."""
+    """Ends the sessions of accounts that aren't open, and takes everybody for registered."""
+
+    def __init__(self, credentials: Credentials) -> None:
+        self.credentials = credentials
+
+    def struck_off(self, dossier: Dossier) -> bool:
+        return False
 
     async def renew_if_changed(self) -> bool:
         return False
@@ -107,8 +115,8 @@ class StateStanding:
         found: Mapping[int, tuple[int, State, bytes, str] | None],
         alive: AbstractSet[int],
     ) -> Reason | None:
-        standing = found.get(principal.account)
-        return None if standing is not None and standing[1] is State.OPEN else Reason.SUSPENDED
+        standings = [found.get(account) for account in (principal.person, principal.account)]
+        return None if all(s is not None and s[1] is State.OPEN for s in standings) else Reason.SUSPENDED
 
 
 class Site:
@@ -124,11 +132,11 @@ class Site:
         self.home = Home(folder, clock, settings=given)
         self.house = self.home.house
         self.login = TableLogin()
-        self.sessions = Sessions(self.house, cast(Standing, StateStanding()))
+        self.standing = cast(Standing, StateStanding(Credentials(self.house.keys)))
+        self.sessions = Sessions(self.house, self.standing)
+        self.delegations = Delegations(self.house, self.standing)
         self.tls = server_context(given)
-        self.server = ImapServer(
-            self.house, cast(TokenLogin, self.login), Boxes(self.house), self.sessions, tls=self.tls
-        )
+        self.server = ImapServer(self.house, cast(TokenLogin, self.login), self.standing, self.sessions, tls=self.tls)
         self._listeners: list[asyncio.Server] = []
         self.imap = 0
         self.imaps = 0
@@ -165,6 +173,18 @@ class Site:
         kept = await keeper.finish()
         event = Event(Kind.SUBMITTED, principal.account, details={"id": f"{kept.body:x}"})
         await deliver(self.house, kept, [recipient(principal)], event, None)
+
+    async def grant(self, box: str, to: str, rights: Right, until_at: int | None = None) -> None:
+        """As administration does, by the names that they sign in under."""
+        given = Delegation(rights, int(self.house.clock.now()), until_at)
+        known = self.login.known
+        await self.delegations.grant(Administrator("root"), known[box].address, known[to].address, given)
+
+    async def withdraw(self, box: str, to: str) -> None:
+        """As administration does; and a look at it."""
+        known = self.login.known
+        await self.delegations.withdraw(Administrator("root"), known[box].address, known[to].address)
+        await self.sessions.look()
 
     async def suspend(self, principal: Principal) -> None:
         """As administration does: the state, a notice, and a look at it."""

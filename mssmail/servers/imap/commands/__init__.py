@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from mssmail.servers.imap.commands import (
+    acl,
     append,
     fetch,
     idle,
@@ -43,6 +44,11 @@ HANDLERS: Mapping[type[Command], Handler] = {
     commands.Lsub: listing.lsub,
     commands.GetQuota: quota.get_quota,
     commands.GetQuotaRoot: quota.get_quota_root,
+    commands.SetAcl: acl.set_acl,
+    commands.DeleteAcl: acl.delete_acl,
+    commands.GetAcl: acl.get_acl,
+    commands.ListRights: acl.list_rights,
+    commands.MyRights: acl.my_rights,
     commands.Status: mailbox.status,
     commands.Append: append.append,
     commands.Idle: idle.idle,

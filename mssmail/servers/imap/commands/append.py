@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from mssmail.base.principal import Principal
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.flow.append import Append, Targets
 from mssmail.servers.imap import replies
@@ -20,9 +21,11 @@ async def append(session: Session, request: Request) -> Status:
     Whatever goes wrong with any message, none is kept (RFC 3502).
     """
     command = of(request, commands.Append)
-    if session.targets is None:
-        session.targets = Targets(session.house, session.who)
-    spool = Append(session.targets, command.mailbox)
+    try:
+        acting, name = await session.folder_in(command.mailbox)
+    except Refusal as refusal:
+        return await session.turn_away(replies.of(refusal.reason, request.tag))
+    spool = Append(_targets(session, acting), name)
     try:
         await spool.look()
     except Refusal as refusal:
@@ -35,6 +38,15 @@ async def append(session: Session, request: Request) -> Status:
     if reply.condition is not responses.Condition.OK:
         await spool.abort()
     return reply
+
+
+def _targets(session: Session, acting: Principal) -> Targets:
+    """Those of the session's own box are remembered."""
+    if acting is not session.who:
+        return Targets(session.house, acting)
+    if session.targets is None:
+        session.targets = Targets(session.house, acting)
+    return session.targets
 
 
 async def _take(session: Session, request: Request, spool: Append, message: commands.NewMessage) -> Status:

@@ -1,11 +1,13 @@
 """LIST and LSUB: which names are shown, with which attributes (RFC 3501 §6.3.8, §6.3.9, RFC 5258, RFC 5819)."""
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Set
 from dataclasses import dataclass
 
 from mssmail.base.folder import SpecialUse
 from mssmail.flow.boxes import Folder
 from mssmail.flow.names import DELIMITER, INBOX, superiors
+from mssmail.flow.shared import PREFIX
 from mssmail.servers.imap.commands.mailbox import status_values
 from mssmail.servers.imap.commands.outcome import of, ok
 from mssmail.servers.imap.session import Session
@@ -15,6 +17,7 @@ from mssmail.wire.imap.responses import Attribute, Listed, Status, StatusData
 from mssmail.wire.imap.table import Request
 from mssmail.wire.imap.values import ListReturn, ListSelection, StatusItem
 
+_WILD = re.compile(r"[*%]")
 _USES = {use.value[1:].lower(): use for use in SpecialUse}
 _CRITERIA = (ListSelection.SUBSCRIBED, ListSelection.SPECIAL_USE)
 
@@ -34,10 +37,18 @@ async def _plain(session: Session, reference: str, text: str) -> None:
         session.say(Listed((Attribute.NOSELECT.value,), DELIMITER, ""))
         return
     pattern = Pattern(reference + text, DELIMITER)
-    for folder in await session.service.boxes.all(session.who):
+    for folder in await _folders(session, (reference + text,)):
         if pattern.match(folder.name):
             attributes = () if folder.exists else (Attribute.NOSELECT.value,)
             await session.push(encode.encode(Listed((*attributes, *_nature(folder)), DELIMITER, folder.name)))
+
+
+async def _folders(session: Session, patterns: Iterable[str]) -> list[Folder]:
+    """One's own folders, and where a pattern can match them those of others' boxes."""
+    heads = [_WILD.split(pattern, maxsplit=1)[0] for pattern in patterns]
+    if any(PREFIX.startswith(head) or head.startswith(PREFIX) for head in heads):
+        return await session.service.shared.everything(session.who)
+    return await session.service.boxes.all(session.who)
 
 
 def _nature(folder: Folder) -> Iterator[str]:
@@ -50,7 +61,7 @@ def _nature(folder: Folder) -> Iterator[str]:
 async def _extended(session: Session, command: commands.List, options: commands.ListOptions) -> None:
     if StatusItem.HIGHESTMODSEQ in options.status:
         session.follow_modseqs()
-    folders = await session.service.boxes.all(session.who)
+    folders = await _folders(session, [command.reference + text for text in command.patterns])
     subscribed: list[str] = []
     if ListSelection.SUBSCRIBED in options.selection:
         subscribed = await session.service.boxes.subscriptions(session.who)

@@ -13,31 +13,36 @@ from mssmail.wire.imap.values import StatusItem
 async def create(session: Session, request: Request) -> Status:
     """RFC 3501 §6.3.3, RFC 6154 §3. A name that ends in the delimiter is made as a folder too."""
     command = of(request, commands.Create)
+    acting, name = await session.folder_in(command.mailbox)
     role: str | None = None
     if command.uses:
         role = command.uses[0].value[1:].lower()
-        taken = {folder.role for folder in await session.service.boxes.all(session.who)}
+        taken = {folder.role for folder in await session.service.boxes.all(acting)}
         if len(command.uses) > 1 or role in taken:
             return replies.status(replies.USE_TAKEN, request.tag)
-    await session.service.boxes.create(session.who, command.mailbox, role)
+    await session.service.boxes.create(acting, name, role)
     return ok(request, "Dossier créé / Folder created")
 
 
 async def delete(session: Session, request: Request) -> Status:
     """RFC 3501 §6.3.4."""
-    await session.service.boxes.delete(session.who, of(request, commands.Delete).mailbox)
+    await session.service.boxes.delete(*await session.folder_in(of(request, commands.Delete).mailbox))
     return ok(request, "Dossier supprimé / Folder deleted")
 
 
 async def rename(session: Session, request: Request) -> Status:
-    """RFC 3501 §6.3.5."""
+    """RFC 3501 §6.3.5; inside one box."""
     command = of(request, commands.Rename)
-    await session.service.boxes.rename(session.who, command.source, command.target)
+    acting, source = await session.folder_in(command.source)
+    other, target = await session.folder_in(command.target)
+    if other.account != acting.account:
+        return replies.status(replies.BETWEEN_BOXES, request.tag)
+    await session.service.boxes.rename(acting, source, target)
     return ok(request, "Dossier renommé / Folder renamed")
 
 
 async def subscribe(session: Session, request: Request) -> Status:
-    """RFC 3501 §6.3.6."""
+    """RFC 3501 §6.3.6. Others' folders stand in one's own list, whether they are there or not."""
     await session.service.boxes.subscribe(session.who, of(request, commands.Subscribe).mailbox)
     return ok(request, "Abonné / Subscribed")
 
@@ -53,7 +58,7 @@ async def status(session: Session, request: Request) -> Status:
     command = of(request, commands.Status)
     if StatusItem.HIGHESTMODSEQ in command.items:
         session.follow_modseqs()
-    row = await session.service.boxes.status(session.who, command.mailbox)
+    row = await session.service.boxes.status(*await session.folder_in(command.mailbox))
     deleted = 0
     if StatusItem.DELETED_STORAGE in command.items:
         deleted = (await session.service.boxes.deleted_octets([row.folder_id]))[row.folder_id]

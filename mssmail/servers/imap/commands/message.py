@@ -6,6 +6,7 @@ from mssmail.base import ranges
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.base.search import UidSet
 from mssmail.flow.change import Copied, FlagWish
+from mssmail.flow.transfer import Transfer
 from mssmail.servers.imap import replies
 from mssmail.servers.imap.commands.outcome import bad_number, of, ok, read_only
 from mssmail.servers.imap.selected import Selected
@@ -24,7 +25,7 @@ async def store(session: Session, request: Request) -> Status:
     """RFC 3501 §6.4.6."""
     command, selected = of(request, commands.Store), session.folder
     if selected.read_only:
-        return read_only(request)
+        return read_only(request, selected.principal)
     indexes = selected.indexes(command.messages)
     if indexes is None:
         return bad_number(request)
@@ -103,8 +104,12 @@ async def copy(session: Session, request: Request) -> Status:
     indexes = selected.indexes(command.messages)
     if indexes is None:
         return bad_number(request)
+    acting, name = await session.folder_in(command.mailbox)
     try:
-        copied = await selected.changer.copy(indexes, command.mailbox)
+        if acting.account == selected.principal.account:
+            copied = await selected.changer.copy(indexes, name)
+        else:
+            copied = await Transfer(session.house, selected.view, acting, name).copy(indexes)
     except Refusal as refusal:
         return _refused(refusal, request)
     return ok(request, "Copié / Copied", _copy_uid(copied))
@@ -114,12 +119,16 @@ async def move(session: Session, request: Request) -> Status:
     """RFC 6851 §3.1: COPYUID goes before the expunges, which the session tells next (RFC 6851 §4.3)."""
     command, selected = of(request, commands.Move), session.folder
     if selected.read_only:
-        return read_only(request)
+        return read_only(request, selected.principal)
     indexes = selected.indexes(command.messages)
     if indexes is None:
         return bad_number(request)
+    acting, name = await session.folder_in(command.mailbox)
     try:
-        moved = await selected.changer.move(indexes, command.mailbox)
+        if acting.account == selected.principal.account:
+            moved = await selected.changer.move(indexes, name)
+        else:
+            moved = await Transfer(session.house, selected.view, acting, name).move(indexes)
     except Refusal as refusal:
         return _refused(refusal, request)
     if moved.source:
@@ -137,6 +146,8 @@ def _copy_uid(copied: Copied) -> CopyUid | None:
 def _refused(refusal: Refusal, request: Request) -> Status:
     if refusal.reason is Reason.FOLDER_MISSING:
         return replies.status(replies.NO_SUCH_TARGET, request.tag)
+    if refusal.reason is Reason.TOO_MANY_MESSAGES:
+        return replies.status(replies.TOO_MANY_AT_ONCE, request.tag)
     return replies.of(refusal.reason, request.tag)
 
 
@@ -153,7 +164,7 @@ async def uid_expunge(session: Session, request: Request) -> Status:
 async def _expunge(session: Session, request: Request, messages: UidSet | None) -> Status:
     selected = session.folder
     if selected.read_only:
-        return read_only(request)
+        return read_only(request, selected.principal)
     await selected.view.refresh()
     await selected.changer.expunge(None if messages is None else selected.indexes(messages))
     return ok(request, "Supprimés / Expunged")

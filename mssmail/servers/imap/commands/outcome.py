@@ -2,7 +2,9 @@
 
 from typing import TypeVar
 
+from mssmail.base.principal import Principal
 from mssmail.base.refusal import Reason
+from mssmail.base.rights import Right
 from mssmail.servers.imap import replies
 from mssmail.wire.imap.commands import Command
 from mssmail.wire.imap.responses import Code, Condition, Status
@@ -15,9 +17,10 @@ def ok(request: Request, text: str, code: Code | None = None) -> Status:
     return Status(Condition.OK, text, code, request.tag)
 
 
-def read_only(request: Request) -> Status:
-    """The folder was opened by EXAMINE."""
-    return replies.of(Reason.READ_ONLY, request.tag)
+def read_only(request: Request, principal: Principal) -> Status:
+    """The folder was opened by EXAMINE, or by somebody who may not write in its box."""
+    reason = Reason.READ_ONLY if Right.WRITE in principal.rights else Reason.NO_RIGHT
+    return replies.of(reason, request.tag)
 
 
 def bad_number(request: Request) -> Status:

@@ -1,5 +1,7 @@
 """Opening and leaving a folder."""
 
+from mssmail.base.refusal import Reason, Refusal
+from mssmail.base.rights import Right
 from mssmail.flow.view import open_view
 from mssmail.servers.imap.commands.outcome import of, ok
 from mssmail.servers.imap.selected import Selected
@@ -23,6 +25,8 @@ async def select(session: Session, request: Request) -> Status:
     """RFC 3501 §6.3.1."""
     command = of(request, commands.Select)
     await _open(session, command.mailbox, read_only=False, condstore=command.condstore)
+    if session.folder.read_only:
+        return _open_read_only(request)
     return ok(request, "Dossier ouvert / Folder open", Word.READ_WRITE)
 
 
@@ -30,15 +34,29 @@ async def examine(session: Session, request: Request) -> Status:
     """RFC 3501 §6.3.2."""
     command = of(request, commands.Examine)
     await _open(session, command.mailbox, read_only=True, condstore=command.condstore)
+    return _open_read_only(request)
+
+
+def _open_read_only(request: Request) -> Status:
     return ok(request, "Dossier ouvert en lecture seule / Folder open read-only", Word.READ_ONLY)
 
 
 async def _open(session: Session, mailbox: str, *, read_only: bool, condstore: bool) -> None:
-    """Where it fails nothing is selected, what was before neither."""
+    """Where it fails nothing is selected, what was before neither.
+
+    Without the right to write it is read-only, as after EXAMINE (RFC 4314 §5.2).
+    """
     session.unselect()
     if condstore:
         session.follow_modseqs()
-    view = await open_view(session.house, session.who, mailbox, read_only=read_only)
+    acting, name = await session.folder_in(mailbox)
+    read_only = read_only or Right.WRITE not in acting.rights
+    session.stand_by(acting)
+    try:
+        view = await open_view(session.house, acting, name, read_only=read_only)
+    except BaseException:
+        session.unselect()
+        raise
     session.select(view, read_only=read_only)
     _describe(session, session.folder)
 
@@ -62,11 +80,18 @@ def _describe(session: Session, selected: Selected) -> None:
 
 
 async def close(session: Session, request: Request) -> Status:
-    """CLOSE (RFC 3501 §6.4.2): expunges without a word, unless the folder is open read-only."""
+    """CLOSE (RFC 3501 §6.4.2): expunges without a word, unless the folder is open read-only.
+
+    A delegate whose right to has ended closes it all the same (RFC 4314 §4).
+    """
     selected = session.folder
     if not selected.read_only:
-        await selected.view.refresh()
-        await selected.changer.expunge()
+        try:
+            await selected.view.refresh()
+            await selected.changer.expunge()
+        except Refusal as refusal:
+            if refusal.reason is not Reason.NO_RIGHT:
+                raise
     session.unselect()
     return ok(request, "Dossier fermé / Folder closed")
 

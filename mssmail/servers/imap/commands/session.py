@@ -1,5 +1,7 @@
 """Commands about the connection itself."""
 
+from mssmail.flow.names import DELIMITER
+from mssmail.flow.shared import PREFIX
 from mssmail.servers.imap import replies
 from mssmail.servers.imap.commands.outcome import of, ok
 from mssmail.servers.imap.session import Session
@@ -7,8 +9,6 @@ from mssmail.servers.net.stream import Injected
 from mssmail.wire.imap import commands, encode, responses
 from mssmail.wire.imap.responses import Status
 from mssmail.wire.imap.table import ENABLABLE, Request
-
-_DELIMITER = "/"
 
 
 async def capability(session: Session, request: Request) -> Status:
@@ -56,6 +56,7 @@ async def enable(session: Session, request: Request) -> Status:
 
 
 async def namespace(session: Session, request: Request) -> Status:
-    """RFC 2342 §5: one's own folders, under no prefix."""
-    session.say(responses.Namespaces(personal=(("", _DELIMITER),)))
+    """RFC 2342 §5: one's own folders, under no prefix, and others' boxes under theirs where any is open."""
+    others = ((PREFIX, DELIMITER),) if await session.service.shared.any(session.who) else ()
+    session.say(responses.Namespaces(personal=(("", DELIMITER),), others=others))
     return ok(request, "Fait / Done")
