@@ -113,7 +113,7 @@ def keep(folder: Path, content: bytes, known: Authorities, now: float) -> Kept:
     lists = _parsed("what was fetched", content)
     if len(lists) != 1:
         raise TrustFileError("what was fetched holds several lists")
-    issuer = lists[0].issuer.public_bytes()
+    issuer = _issuer("what was fetched", lists[0])
     if issuer not in known:
         raise Foreign("the list is of a CA that isn't among the anchors")
     new = _checked("what was fetched", lists[0], known[issuer])
@@ -163,12 +163,17 @@ def _read_file(file: Path, known: Authorities) -> dict[bytes, RevocationList]:
             content = stream.read(MAX_LIST_OCTETS + 1)
     except OSError as error:
         raise TrustFileError(f"{file}: {error.strerror}") from None
+    return read_octets(str(file), content, known)
+
+
+def read_octets(place: str, content: bytes, known: Authorities) -> dict[bytes, RevocationList]:
+    """The same of octets; `place` stands in the error's text. Raises TrustFileError."""
     found: dict[bytes, RevocationList] = {}
-    for listed in _parsed(str(file), content):
-        issuer = listed.issuer.public_bytes()
+    for listed in _parsed(place, content):
+        issuer = _issuer(place, listed)
         if issuer not in known:
             continue
-        new = _checked(str(file), listed, known[issuer])
+        new = _checked(place, listed, known[issuer])
         if issuer not in found or new.made_at > found[issuer].made_at:
             found[issuer] = new
     return found
@@ -185,6 +190,14 @@ def _parsed(place: str, content: bytes) -> list[x509.CertificateRevocationList]:
         return [x509.load_pem_x509_crl(_BEGIN + part.partition(_END)[0] + _END + b"\n") for part in parts]
     except UNREADABLE:
         raise TrustFileError(f"{place}: not a revocation list in PEM or DER") from None
+
+
+def _issuer(place: str, listed: x509.CertificateRevocationList) -> bytes:
+    """The DER of its issuer's name. Raises TrustFileError."""
+    try:
+        return listed.issuer.public_bytes()
+    except UNREADABLE:
+        raise TrustFileError(f"{place}: a revocation list of a malformed issuer") from None
 
 
 def _checked(place: str, listed: x509.CertificateRevocationList, issuers: Sequence[x509.Certificate]) -> RevocationList:
