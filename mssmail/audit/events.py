@@ -87,6 +87,12 @@ class Kind(IntEnum):
     ENROLMENT_DONE = 110
     """A holder set password and code, and has new recovery codes."""
 
+    RECOVERY_CODES_SET = 120
+    SENDING_HELD = 121
+    """An account reached one of its sending limits; one event an hour at most."""
+    NEW_PLACE_TOLD = 122
+    """A holder was told by mail of a sign-in from a new area."""
+
     @property
     def label(self) -> str:
         """`signed-in`: how commands and exports name it."""

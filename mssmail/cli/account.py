@@ -159,6 +159,7 @@ def _as_json(a: "AccountView") -> dict[str, object]:
         "common_name": a.common_name,
         "has_password": a.has_password,
         "has_code": a.has_code,
+        "recovery_codes": a.recovery_codes,
         "used_octets": a.used_octets,
         "quota_octets": a.quota_octets,
         "term_s": a.term_s,
@@ -245,6 +246,39 @@ def enrol(ctx: typer.Context, address: ADDRESS, json: JSON = False) -> None:
     screen.line(f"{box}: give the holder this link, by hand or by post, never by mail to the box itself")
     screen.line(link)
     screen.line(f"It serves once, until {screen.date(opened.expires_at)}.")
+
+
+@app.command(name="recovery-codes")
+def recovery_codes(ctx: typer.Context, address: ADDRESS, json: JSON = False) -> None:
+    """Give ten new recovery codes, shown once: each stands once for a code, on the sign-in page. Old ones are void."""
+    from mssmail.flow.access import Access
+
+    box = address_of(address)
+
+    async def work(desk: Desk) -> "list[Secret]":
+        return await Access(desk.house, desk.standing, by()).new_recovery_codes(box)
+
+    codes = [code.reveal() for code in act(ctx, work)]
+    if json:
+        screen.as_json({"address": str(box), "recovery_codes": codes})
+        return
+    screen.line(f"{box}: new recovery codes")
+    for code in codes:
+        screen.line(code)
+
+
+@app.command(name="revoke-all")
+def revoke_all(ctx: typer.Context, address: ADDRESS) -> None:
+    """End all that is open: mail sessions, grants, browsers, programs' access. Password, code and cards stay good."""
+    from mssmail.flow.access import Access
+
+    box = address_of(address)
+
+    async def work(desk: Desk) -> None:
+        await Access(desk.house, desk.standing, by()).revoke_all(box)
+
+    act(ctx, work)
+    screen.line(f"{box}: everything ended; give a new password or code where they are known to others")
 
 
 @app.command()

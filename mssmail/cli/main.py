@@ -20,6 +20,7 @@ from mssmail.cli import (
     demo,
     directory,
     doctor,
+    grant,
     init,
     keys,
     retention,
@@ -56,7 +57,7 @@ app.command()(init.init)
 app.command()(serve.serve)
 app.command()(doctor.doctor)
 app.command()(demo.demo)
-for noun in (account, audit, ban, cert, config, delegation, directory, keys, retention, token):
+for noun in (account, audit, ban, cert, config, delegation, directory, grant, keys, retention, token):
     app.add_typer(noun.app)
 
 

@@ -51,6 +51,8 @@ class AccountView:
     common_name: str
     has_password: bool
     has_code: bool
+    recovery_codes: int
+    """How many are left."""
     used_octets: int
     quota_octets: int
     created_at: int
@@ -149,6 +151,7 @@ class People:
             dossier.common_name,
             secrets is not None and bool(secrets.password_hash),
             secrets is not None and bool(secrets.totp_secret),
+            0 if secrets is None else len(secrets.recovery),
             row.used_octets,
             row.quota_octets,
             row.created_at,

@@ -223,6 +223,18 @@ def test_ban(house: House) -> None:
     assert house("ban", "clear", "--all").status == 0
 
 
+def test_grants_and_all_else(house: House) -> None:
+    """Grants are listed and ended, recovery codes given once, and everything ended at once; the trail has it all."""
+    assert json.loads(house("grant", "list", CLAIRE, "--json").out) == []
+    assert house("grant", "revoke", CLAIRE, "7").status == 1
+    assert house("grant", "revoke", CLAIRE).status == 2
+    assert house("grant", "revoke", CLAIRE, "--all").status == 0
+    assert house("account", "revoke-all", CLAIRE).status == 0
+    kinds = [json.loads(line)["kind"] for line in house("audit", "tail", "-n", "9", "--json").out.splitlines()]
+    assert kinds.count("grants-ended") == 1
+    assert kinds.count("signed-out-everywhere") == 1
+
+
 def test_ban_add(house: House) -> None:
     """An address is closed by hand, shown with its end, and opened again."""
     assert "192.0.2.66" in house("ban", "add", "192.0.2.66", "--for", "2h").out
