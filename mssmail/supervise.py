@@ -14,9 +14,11 @@ import os
 import select
 import signal
 import socket
-from collections.abc import Callable, Coroutine, Sequence
+import sys
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from mssmail.base.clock import SystemClock
 from mssmail.metrics.logs import failure, get_logger
@@ -58,6 +60,22 @@ its configuration again whenever the second is."""
 Runner = Callable[[Coroutine[None, None, None]], None]
 
 
+class Beside(Protocol):
+    """What lives beside the workers, in a process without threads or a loop."""
+
+    def open(self) -> None:
+        """Take its place, in the first process. Raises OSError."""
+
+    def fileno(self) -> int:
+        """The one descriptor that it needs."""
+
+    def close(self) -> None:
+        """Let go of that one, in the first process."""
+
+    def live(self, life: int) -> None:
+        """Its whole life: until the other end of the pipe `life` is closed."""
+
+
 def holder(run_folder: Path) -> int | None:
     """The process id of the server that holds this run folder, 0 where it didn't say; None where there is none."""
     try:
@@ -97,8 +115,11 @@ def run(
     on_ready: Callable[[dict[str, Place]], None],
     on_worker_death: Callable[[int], None],
     on_reload: Callable[[], None],
+    beside: "Beside | None" = None,
 ) -> int:
     """Serve until SIGTERM or SIGINT; the exit status. `on_ready` is told the ports once every worker accepts.
+
+    `beside` lives in a process of its own, forked before any worker, for as long as this one.
 
     `on_reload` is called, at SIGHUP, in a process that forks workers and is none itself: for those that it forks later.
 
@@ -109,13 +130,55 @@ def run(
         reserved = [reserve(place.name, place.host, place.port) for place in wanted]
         places = {place.name: place for place, _ in reserved}
         try:
-            if workers == 1:
-                runner(_alone(worker, places, on_ready))
-                return 0
-            return _Crew(worker, runner, workers, places, on_ready, on_worker_death, on_reload).run()
+            with _accompanied(beside) as let_go:
+                if workers == 1:
+                    runner(_alone(worker, places, on_ready))
+                    return 0
+                return _Crew(worker, runner, workers, places, on_ready, on_worker_death, on_reload, let_go).run()
         finally:
             for _, sock in reserved:
                 sock.close()
+
+
+@contextlib.contextmanager
+def _accompanied(beside: Beside | None) -> Iterator[Callable[[], None]]:
+    """Let `beside` live in a process of its own; yields what a process forked later does to let go of it.
+
+    It holds nothing of ours: no port and no lock outlive this process in it, however this one ends. Nobody starts it
+    again: what little it does is done in processes of its own.
+    """
+    if beside is None:
+        yield lambda: None
+        return
+    beside.open()
+    life, hold = os.pipe()
+    sys.stdout.flush()
+    pid = os.fork()
+    if not pid:
+        try:
+            for fd in (0, 1, 2):
+                with contextlib.suppress(OSError):
+                    os.fstat(fd)
+                    continue
+                os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+            low = 3
+            for kept in sorted((life, beside.fileno())):
+                os.closerange(low, kept)
+                low = kept + 1
+            os.closerange(low, os.sysconf("SC_OPEN_MAX"))
+            beside.live(life)
+        except BaseException as error:  # noqa: BLE001 - the child ends here, whatever happened
+            failure(_log, "companion failed", error)
+        finally:
+            os._exit(0)
+    os.close(life)
+    beside.close()
+    try:
+        yield lambda: os.close(hold)
+    finally:
+        os.close(hold)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, 0)
 
 
 async def _alone(worker: Worker, places: dict[str, Place], on_ready: Callable[[dict[str, Place]], None]) -> None:
@@ -153,8 +216,10 @@ class _Crew:
         on_ready: Callable[[dict[str, Place]], None],
         on_death: Callable[[int], None],
         on_reload: Callable[[], None],
+        let_go: Callable[[], None],
     ) -> None:
         self._worker = worker
+        self._let_go = let_go
         self._runner = runner
         self._places = places
         self._on_ready = on_ready
@@ -240,7 +305,10 @@ class _Crew:
             pid, _ = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 return
-            slot = self._pids.pop(pid)
+            slot = self._pids.pop(pid, None)
+            if slot is None:
+                _log.error("the admin socket's process died; it is there again after a restart")
+                continue
             if self._stopping:
                 continue
             if len(self._announced) < len(self._pairs):
@@ -269,6 +337,7 @@ class _Crew:
             return
         status = 1
         try:
+            self._let_go()
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
             signal.set_wakeup_fd(-1)
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):

@@ -66,6 +66,20 @@ class Kind(IntEnum):
     GRANTS_ENDED = 78
     QUOTA_SET = 79
 
+    ADMINISTERED = 130
+    """An administrator's verb was let through at the admin socket; its act stands for itself."""
+    ADMINISTRATION_REFUSED = 131
+    ADMINISTRATOR_ADDED = 132
+    ADMINISTRATOR_CHANGED = 133
+    ADMINISTRATOR_SUSPENDED = 134
+    ADMINISTRATOR_RESUMED = 135
+    ADMINISTRATOR_REMOVED = 136
+    ORDER_GIVEN = 140
+    """An act that needs two persons waits for the second."""
+    ORDER_APPROVED = 141
+    ORDER_REJECTED = 142
+    ORDER_EXPIRED = 143
+
     TRAIL_READ = 80
     TRAIL_EXPORTED = 81
     TRAIL_CUT = 82

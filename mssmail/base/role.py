@@ -15,3 +15,16 @@ class Role(Enum):
     """Reads the trail, and nothing else."""
     SECURITY_OFFICER = "security-officer"
     """Says who administers; suspends, signs out, lifts bans."""
+
+
+@unique
+class Act(Enum):
+    """Acts that two persons may be asked for (`admin.two_persons`), by the names that settings and orders give them."""
+
+    ACCOUNT_CLOSE = "account.close"
+    """A box is closed for good."""
+    RETENTION_SHRINK = "retention.shrink"
+    """A purge goes on although it finds far more due than expected."""
+    ADMIN_ADD = "admin.add"
+    ADMIN_ROLES = "admin.roles"
+    ADMIN_REMOVE = "admin.remove"

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mssmail.base.principal import BoxKind
+from mssmail.base.role import Act
 from mssmail.cli import prompt, screen
+from mssmail.cli.admin import told
 from mssmail.cli.verb import ADDRESS, JSON, UNUSABLE, Desk, Stop, act, address_of, by, settings_of
 
 if TYPE_CHECKING:
     from mssmail.base.secret import Secret
+    from mssmail.flow.orders import Waiting
     from mssmail.flow.people import AccountView, Created
 
 app = typer.Typer(
@@ -187,10 +190,15 @@ def resume(ctx: typer.Context, address: ADDRESS) -> None:
 @app.command()
 def close(ctx: typer.Context, address: ADDRESS, yes: _YES = False) -> None:
     """Close for good: the address is never given again, the mail stays sealed until its term."""
+    from mssmail.flow.orders import Deed
+
     box = address_of(address)
     prompt.confirmed(f"Close {box} for good?", yes=yes)
-    act(ctx, lambda desk: desk.people.close(box))
-    screen.line(f"{box}: closed")
+
+    async def work(desk: Desk) -> "Waiting | None":
+        return await desk.orders.carry_out(Deed(Act.ACCOUNT_CLOSE, str(box)), lambda: desk.people.close(box))
+
+    told(act(ctx, work), f"{box}: closed")
 
 
 @app.command()

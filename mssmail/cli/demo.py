@@ -35,7 +35,7 @@ def demo(
     except NotADemo as error:
         raise Stop(UNUSABLE, str(error)) from None
     check_startable(prepared.settings)
-    raise typer.Exit(keep(Configuration(prepared.settings, prepared.read_again), prepared.announce))
+    raise typer.Exit(keep(Configuration(prepared.settings, prepared.read_again), prepared.announce, prepared.config))
 
 
 def demo_hierarchy(folder: Path, name: str) -> "tuple[Tls, Trust]":

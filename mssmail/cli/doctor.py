@@ -103,6 +103,8 @@ def _ports(settings: "Settings") -> "Iterator[Finding]":
 
     pid = holder(run_folder(settings))
     yield note("server", "not running") if pid is None else ok("server", f"running, process {pid}")
+    if pid is not None:
+        yield _socket(settings.admin.socket)
     for place in wanted_places(settings):
         where = f"{place.name}, {place.host or '*'}:{place.port}"
         if not place.port:
@@ -120,6 +122,19 @@ def _ports(settings: "Settings") -> "Iterator[Finding]":
             yield error("ports", str(problem), f"stop what has it (ss -ltnp), or set listen.{place.name}")
         else:
             yield ok("ports", f"{where}: free")
+
+
+def _socket(socket: Path) -> "Finding":
+    """Whether administrators can reach a running server."""
+    from mssmail.flow.finding import error, note, ok
+
+    if not socket.is_socket():
+        return error("admin socket", f"{socket} isn't there although the server runs", "restart the server")
+    closed = [folder for folder in socket.parents if not folder.stat().st_mode & 0o011]
+    if closed:
+        remedy = "where others administer, set admin.socket to a folder that they can enter, as /run/mssmail/admin.sock"
+        return note("admin socket", f"{socket}: nobody but the server's user can enter {closed[0]}", remedy)
+    return ok("admin socket", f"{socket}: is there")
 
 
 def _house(settings: "Settings") -> "Iterator[Finding]":

@@ -114,11 +114,14 @@ def _found(wanted: _Wanted) -> None:
     from mssmail.flow.foundation import Unfit, write_new
     from mssmail.settings import describe
     from mssmail.settings.check import check
-    from mssmail.settings.model import Keys, Server, Settings
+    from mssmail.settings.model import Admin, Keys, Server, Settings
+    from mssmail.settings.place import SYSTEM_SOCKET
 
     settings = Settings(
         server=Server(name=wanted.name, domains=wanted.domains, data=wanted.data),
         keys=Keys(provider=(wanted.folder / "root.key").as_uri()),
+        # with the system's own places, where administrators look for it and who runs the server makes the folder
+        admin=Admin(socket=SYSTEM_SOCKET) if wanted.config == SYSTEM_CONFIG else Admin(),
     )
     faults = [f"{key}: {text}" for key, text in check(settings) if not key.startswith("tls.")]
     if faults:
@@ -193,6 +196,7 @@ def _next_steps(wanted: _Wanted, settings: "Settings") -> None:
     steps += [
         f"{call} directory import PS_LibreAcces_….zip Extraction_Correspondance_MSSante_….zip",
         f"{call} account create NAME@{wanted.domains[0]} --holder NATIONAL-ID",
+        f"{call} admin add NAME --role security-officer  (a user of this machine; then the other administrators)",
         f"{call} doctor",
         f"{call} serve",
     ]

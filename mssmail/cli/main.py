@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.main import get_command
 
 from mssmail.cli import (
     account,
+    admin,
     audit,
     ban,
     cert,
@@ -27,9 +29,12 @@ from mssmail.cli import (
     serve,
     token,
 )
+from mssmail.cli import session as sessions
+from mssmail.cli.remote import routed
 from mssmail.cli.verb import INTERRUPTED, REFUSED, UNUSABLE, Invocation, Stop, guarded
 
-OPTION = "--config"
+OPTIONS = ("--config", "--socket")
+"""What the root takes wherever it stands."""
 
 app = typer.Typer(
     name="mssmail",
@@ -46,36 +51,43 @@ def root(
     ctx: typer.Context,
     config: Annotated[
         Path | None,
-        typer.Option(OPTION, metavar="FILE", help="Configuration; before or after the verb. Else MSSMAIL_CONFIG."),
+        typer.Option(OPTIONS[0], metavar="FILE", help="Configuration; before or after the verb. Else MSSMAIL_CONFIG."),
+    ] = None,
+    socket: Annotated[
+        Path | None,
+        typer.Option(OPTIONS[1], metavar="FILE", help="Admin socket of a running server; else found where needed."),
     ] = None,
 ) -> None:
     """A secure mail server for health professionals."""
-    ctx.obj = Invocation(config)
+    invocation = ctx.ensure_object(Invocation)
+    invocation.config, invocation.socket = config, socket
+    if sessions.current() is not None and (config, socket) != (None, None):
+        raise Stop(UNUSABLE, "the server's configuration is its own: --config isn't taken over the admin socket")
 
 
 app.command()(init.init)
 app.command()(serve.serve)
 app.command()(doctor.doctor)
 app.command()(demo.demo)
-for noun in (account, audit, ban, cert, config, delegation, directory, grant, keys, retention, token):
+for noun in (account, admin, audit, ban, cert, config, delegation, directory, grant, keys, retention, token):
     app.add_typer(noun.app)
 
 
-def config_first(arguments: Sequence[str]) -> list[str]:
-    """Put every `--config` before the verb, where the root takes it. What follows `--` is left alone."""
+def config_first(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Part every `--config` and `--socket`, which the root takes, from the verb. What follows `--` is left alone."""
     front: list[str] = []
     rest: list[str] = []
     pending = iter(arguments)
     for argument in pending:
         if argument == "--":
             rest += [argument, *pending]
-        elif argument == OPTION:
+        elif argument in OPTIONS:
             front += [argument, *([value] if (value := next(pending, None)) is not None else [])]
-        elif argument.startswith(OPTION + "="):
+        elif argument.startswith(tuple(f"{option}=" for option in OPTIONS)):
             front.append(argument)
         else:
             rest.append(argument)
-    return front + rest
+    return front, rest
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -85,21 +97,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run a call; its exit status."""
-    args = config_first(arguments)
-    if sum(a == OPTION or a.startswith(OPTION + "=") for a in args[: args.index("--") if "--" in args else None]) > 1:
-        return _say(UNUSABLE, "--config is given twice")
+    front, rest = config_first(arguments)
+    for option in OPTIONS:
+        if sum(a == option or a.startswith(option + "=") for a in front) > 1:
+            return _say(UNUSABLE, f"{option} is given twice")
+    invocation = Invocation(arguments=tuple(rest))
     try:
         with guarded():
-            status = app(args, standalone_mode=False, prog_name="mssmail")
+            command = routed(get_command(app), invocation)
+            status = command.main([*front, *rest], standalone_mode=False, prog_name="mssmail", obj=invocation)
             return status if isinstance(status, int) else 0
     except Stop as stop:
         return _say(stop.status, *stop.lines)
     except typer.TyperException as error:
         text = error.format_message()
-        if "\n" in text:  # a noun alone: its help
+        if text.startswith("Usage:"):  # a noun alone: its help
             sys.stderr.write(text + "\n")
             return error.exit_code
-        return _say(error.exit_code, f"{text} (--help tells more)")
+        return _say(error.exit_code, f"{' '.join(text.split())} (--help tells more)")
     except (typer.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except BrokenPipeError:

@@ -4,7 +4,9 @@ from typing import Annotated
 
 import typer
 
+from mssmail.base.role import Act
 from mssmail.cli import screen
+from mssmail.cli.admin import waits
 from mssmail.cli.verb import ADDRESS, JSON, REFUSED, UNUSABLE, Desk, Stop, act, address_of, by, settings_of
 
 app = typer.Typer(
@@ -106,13 +108,21 @@ def run(
     json: JSON = False,
 ) -> None:
     """Erase now what is due, under the purge worker's lease; waits up to 30 s for it."""
+    from mssmail.flow.orders import Deed, Waiting
     from mssmail.flow.purge import Purge, Purged
 
-    async def work(desk: Desk) -> Purged | None:
-        return await Purge(desk.house, announce=True).run(wait_s=WAIT_S, allow_shrink=allow_shrink)
+    async def work(desk: Desk) -> Purged | Waiting | None:
+        purge = Purge(desk.house, announce=True)
+        if not allow_shrink:
+            return await purge.run(wait_s=WAIT_S)
+        deed = Deed(Act.RETENTION_SHRINK)
+        return await desk.orders.carry_out(deed, lambda: purge.run(wait_s=WAIT_S, allow_shrink=True))
 
     with screen.progress("erasing"):
         done = act(ctx, work)
+    if isinstance(done, Waiting):
+        waits(done)
+        return
     if done is None:
         raise Stop(REFUSED, f"another purge has held the lease for {WAIT_S:.0f} s; nothing was done here")
     if json:

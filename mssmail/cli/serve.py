@@ -6,10 +6,12 @@ key, an unreadable certificate, another server on the same data folder.
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mssmail.cli import remote
 from mssmail.cli.verb import UNUSABLE, Stop, config_of, settings_of
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ def serve(ctx: typer.Context, workers: WORKERS = None) -> None:
 
         get_logger("serve").info("serving", **{name: place.port for name, place in places.items()})
 
-    raise typer.Exit(keep(Configuration(settings, read), on_ready))
+    raise typer.Exit(keep(Configuration(settings, read), on_ready, file))
 
 
 def check_startable(settings: "Settings") -> None:
@@ -64,8 +66,11 @@ def check_startable(settings: "Settings") -> None:
         raise Stop(UNUSABLE, f"tls.certificate, tls.key: can't be used together: {error.args[-1]}") from None
 
 
-def keep(configuration: "Configuration", on_ready: "Callable[[dict[str, Place]], None]") -> int:
-    """Log, open the listeners, and serve; the exit status. Raises AlreadyRunning, PortTaken, NeverReady."""
+def keep(configuration: "Configuration", on_ready: "Callable[[dict[str, Place]], None]", file: Path | None) -> int:
+    """Log, open the listeners, and serve; the exit status. Raises AlreadyRunning, PortTaken, NeverReady, OSError.
+
+    `file`: the configuration that administrators' commands read, each anew.
+    """
     from mssmail.app import run_loop, take_settings, wanted_places, worker_of
     from mssmail.metrics import gather, logs
     from mssmail.settings.place import run_folder
@@ -88,4 +93,5 @@ def keep(configuration: "Configuration", on_ready: "Callable[[dict[str, Place]],
         on_ready=on_ready,
         on_worker_death=on_worker_death,
         on_reload=lambda: take_settings(configuration),
+        beside=remote.service(settings, None if file is None else file.absolute()),
     )

@@ -15,30 +15,25 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from mssmail.cli import session
+from mssmail.cli.stop import INTERRUPTED, REFUSED, UNUSABLE, Stop
+
 if TYPE_CHECKING:
     from mssmail.app import Assembly
     from mssmail.base.address import Address
+    from mssmail.flow.administer import Administration, Caller
+    from mssmail.flow.orders import Orders
     from mssmail.flow.people import People
     from mssmail.flow.standing import Standing
     from mssmail.settings.model import Settings
 
-T = TypeVar("T")
+__all__ = ["ADDRESS", "INTERRUPTED", "JSON", "REFUSED", "UNUSABLE", "Desk", "Invocation", "Stop", "act", "address_of"]
+__all__ += ["by", "caller", "config_of", "faults_told", "guarded", "hush", "settings_of"]
 
-REFUSED = 1
-UNUSABLE = 2
-INTERRUPTED = 130
+T = TypeVar("T")
 
 JSON = Annotated[bool, typer.Option("--json", help="For a program: JSON with stable keys.")]
 ADDRESS = Annotated[str, typer.Argument(metavar="ADDRESS", help="The box's address.")]
-
-
-class Stop(Exception):
-    """The verb ends here: its lines go to standard error, its status to the shell."""
-
-    def __init__(self, status: int, *lines: str) -> None:
-        super().__init__(*lines)
-        self.status = status
-        self.lines = lines
 
 
 @dataclass(slots=True)
@@ -46,6 +41,9 @@ class Invocation:
     """What stands before the noun."""
 
     config: Path | None = field(default=None)
+    socket: Path | None = field(default=None)
+    arguments: tuple[str, ...] = ()
+    """The verb and all behind it, as typed."""
 
 
 def config_of(ctx: typer.Context) -> Path | None:
@@ -54,6 +52,9 @@ def config_of(ctx: typer.Context) -> Path | None:
 
     invocation = ctx.find_object(Invocation)
     named = invocation.config if invocation is not None else None
+    within = session.current()
+    if within is not None:
+        return within.config
     return named or config_variable()
 
 
@@ -96,6 +97,18 @@ class Desk:
 
         return People(self.house, self.standing, by())
 
+    @property
+    def administration(self) -> "Administration":
+        from mssmail.flow.administer import Administration
+
+        return Administration(self.house, caller())
+
+    @property
+    def orders(self) -> "Orders":
+        from mssmail.flow.orders import Orders
+
+        return Orders(self.house, self.standing, caller())
+
 
 def act(ctx: typer.Context, work: Callable[[Desk], Coroutine[Any, Any, T]]) -> T:
     """Open the house, do one use-case in it, close it."""
@@ -103,6 +116,9 @@ def act(ctx: typer.Context, work: Callable[[Desk], Coroutine[Any, Any, T]]) -> T
 
     from mssmail.app import assembled
 
+    within = session.current()
+    if within is not None:
+        return asyncio.run(work(Desk(within.assembly)))
     settings = settings_of(ctx)
     hush()
     if not settings.server.data.is_dir():
@@ -122,14 +138,25 @@ def address_of(text: str) -> "Address":
 
 
 def by() -> str:
-    """Who gives the order, for the trail: the operating system's name of the user this process runs as."""
+    """Who gives the order, for the trail."""
+    return caller().name
+
+
+def caller() -> "Caller":
+    """Who gives the order: the administrator at the socket, or who has the data folder in their hands."""
     import os
     import pwd
 
+    from mssmail.flow.administer import local
+
+    within = session.current()
+    if within is not None:
+        assert within.caller is not None  # admitted before anything of the verb ran
+        return within.caller
     try:
-        return pwd.getpwuid(os.getuid()).pw_name
+        return local(pwd.getpwuid(os.getuid()).pw_name)
     except KeyError:
-        return str(os.getuid())
+        return local(str(os.getuid()))
 
 
 @contextlib.contextmanager
@@ -151,6 +178,7 @@ def _told(error: Exception) -> Exception:
     from mssmail.base.refusal import Refusal
     from mssmail.flow.purge import PurgeStopped
     from mssmail.servers.net.listener import PortTaken
+    from mssmail.servers.net.local import Unanswered
     from mssmail.supervise import AlreadyRunning, NeverReady
 
     match error:
@@ -160,7 +188,7 @@ def _told(error: Exception) -> Exception:
             return Stop(REFUSED, sentence(error))
         case Unusable():
             return Stop(UNUSABLE, str(error))
-        case PurgeStopped() | PortTaken() | AlreadyRunning() | NeverReady():
+        case PurgeStopped() | PortTaken() | Unanswered() | AlreadyRunning() | NeverReady():
             return Stop(REFUSED, str(error))
         case OSError() if error.filename is not None:
             return Stop(REFUSED, f"{error.filename}: {error.strerror}")

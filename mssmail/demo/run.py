@@ -35,7 +35,7 @@ CONFIG: Final = "mssmail.toml"
 ROOT_KEY: Final = "root.key"
 OURS: Final = (
     *("bodies", "directory", "extracts", "keys", "pki", "revocation", "run"),
-    *("mail.db*", f"{ANNOUNCED}*", f"{CONFIG}*", f"{OPENERS}*", f"{ROOT_KEY}*"),
+    *("mail.db*", "admin.sock", f"{ANNOUNCED}*", f"{CONFIG}*", f"{OPENERS}*", f"{ROOT_KEY}*"),
 )
 """What a demo writes in its folder, beside its mark."""
 OFFSETS: Final = {"submission": 587, "submissions": 465, "imap": 143, "imaps": 993, "https": 443, "metrics": 80}
@@ -55,18 +55,23 @@ class Prepared:
     accounts: tuple[Shown, ...]
     revoked: tuple[tuple[Leaf, str], ...]
 
+    @property
+    def config(self) -> Path:
+        """Where the configuration in force is written."""
+        return self.data / CONFIG
+
     def read_again(self) -> Settings:
         """The configuration in force as it was written, and edited since. Raises ConfigError.
 
         The ports are those asked for: 0 is what the system was let choose.
         """
-        return replace(load(self.data / CONFIG), listen=self.settings.listen)
+        return replace(load(self.config), listen=self.settings.listen)
 
     def announce(self, places: dict[str, Place]) -> None:
         """Write the configuration in force and demo.json, and print the table: every listener accepts."""
         ports = {name: place.port for name, place in places.items()}
         in_force = replace(self.settings, listen=_with_ports(self.settings.listen, ports))
-        write_whole(self.data / CONFIG, describe.dump(in_force).encode())
+        write_whole(self.config, describe.dump(in_force).encode())
         write_whole(self.data / ANNOUNCED, demo_json(os.getpid(), ports, self.ca, self.accounts, self.revoked))
         show(self.data, self.ca, ports, self.accounts, SystemClock().now())
 

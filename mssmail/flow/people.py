@@ -16,6 +16,7 @@ from mssmail.base.principal import BoxKind
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.base.saslprep import saslprep
 from mssmail.base.secret import Secret
+from mssmail.flow.administer import Consent, at_once
 from mssmail.flow.enrol import Created, Enrolment, NewAccount, OnProgress, check_password
 from mssmail.flow.house import House
 from mssmail.flow.standing import Standing
@@ -180,16 +181,17 @@ class People:
 
         await self._act(address, Kind.ACCOUNT_RESUMED, act)
 
-    async def close(self, address: Address) -> None:
+    async def close(self, address: Address, consent: Consent = at_once) -> None:
         """Close for good: sessions and grants end, password and code are forgotten, the address is never given again.
 
-        The mail stays sealed until its term.
+        The mail stays sealed until its term. `consent`: of a second person, see `flow.orders`.
         """
 
         def act(tx: Transaction, row: AccountRow) -> dict[str, Value]:
+            given = consent(tx)
             accounts.set_state(tx, row.account_id, State.CLOSED)
             accounts.set_secrets(tx, row.account_id, None, end_sessions=True)
-            return {"grants": grants.end_all(tx, row.account_id)}
+            return {"grants": grants.end_all(tx, row.account_id), **given}
 
         await self._act(address, Kind.ACCOUNT_CLOSED, act)
 

@@ -10,7 +10,7 @@ from enum import Enum, unique
 from typing import Final
 
 from mssmail.base.refusal import Reason
-from mssmail.base.role import Role
+from mssmail.base.role import Act, Role
 from mssmail.policy.verdict import ALLOW, Deny, Verdict
 
 
@@ -31,6 +31,8 @@ _OPERATOR: Final = frozenset({Role.OPERATOR})
 _DIRECTORY: Final = frozenset({Role.DIRECTORY})
 _AUDITOR: Final = frozenset({Role.AUDITOR})
 _SECURITY: Final = frozenset({Role.SECURITY_OFFICER})
+_ORDERING: Final = _OPERATOR | _SECURITY
+"""Whose acts two persons may be asked for."""
 _EVERY: Final = frozenset(Role)
 
 VERBS: Final[Mapping[str, Rule]] = {
@@ -47,6 +49,16 @@ VERBS: Final[Mapping[str, Rule]] = {
     "account show": _OPERATOR | _SECURITY,
     "account signout": _OPERATOR | _SECURITY,
     "account suspend": _OPERATOR | _SECURITY,
+    "admin add": _SECURITY,
+    "admin approve": _ORDERING,
+    "admin list": _SECURITY,
+    "admin pending": _ORDERING,
+    "admin reject": _ORDERING,
+    "admin remove": _SECURITY,
+    "admin resume": _SECURITY,
+    "admin roles": _SECURITY,
+    "admin suspend": _SECURITY,
+    "admin whoami": _EVERY,
     "audit export": _AUDITOR,
     "audit search": _AUDITOR,
     "audit tail": _AUDITOR,
@@ -117,3 +129,45 @@ def administer(verb: str, facts: AdministratorFacts) -> Verdict:
         case roles:
             needed = " or ".join(sorted(role.value for role in roles))
             return Deny(Reason.NOT_PERMITTED, f"{verb} is for the {needed}")
+
+
+ACTS: Final[Mapping[Act, str]] = {
+    Act.ACCOUNT_CLOSE: "account close",
+    Act.RETENTION_SHRINK: "retention run",
+    Act.ADMIN_ADD: "admin add",
+    Act.ADMIN_ROLES: "admin roles",
+    Act.ADMIN_REMOVE: "admin remove",
+}
+"""The verb by which each act is ordered: its roles give the order, and consent to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentFacts:
+    """What is known of an order, and of the second person who is to consent to it."""
+
+    act: Act
+    second: AdministratorFacts
+    same_person: bool
+    """Whether it is they who gave it."""
+    first: AdministratorFacts
+    """Who gave it, as they stand now."""
+    expired: bool
+    same_facts: bool
+    """Whether what it was given upon still holds."""
+
+
+def consent(facts: ConsentFacts) -> Verdict:
+    """Decide whether a second person's consent carries an order out."""
+    verb = ACTS[facts.act]
+    second = administer(verb, facts.second)
+    if second is not ALLOW:
+        return second
+    if facts.same_person:
+        return Deny(Reason.ORDER, "it takes somebody else than who gave it")
+    if facts.expired:
+        return Deny(Reason.ORDER, "its time is over")
+    if administer(verb, facts.first) is not ALLOW:
+        return Deny(Reason.ORDER, "who gave it may not give it any more")
+    if not facts.same_facts:
+        return Deny(Reason.ORDER, "what it was given upon has changed since")
+    return ALLOW

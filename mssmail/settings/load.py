@@ -73,6 +73,12 @@ def config_variable(environment: Mapping[str, str] | None = None) -> Path | None
     return Path(value) if value else None
 
 
+def socket_variable(environment: Mapping[str, str] | None = None) -> Path | None:
+    """The admin socket that MSSMAIL_ADMIN_SOCKET names, for who can't read the configuration itself."""
+    value = (os.environ if environment is None else environment).get("MSSMAIL_ADMIN_SOCKET")
+    return Path(value) if value else None
+
+
 def _fault(origin: _Given | None, name: str, files: tuple[Path, ...], text: str) -> Fault:
     """A fault of the whole: where its setting was given, else in the last file read."""
     if origin is None:

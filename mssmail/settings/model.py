@@ -9,6 +9,7 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
+from mssmail.base.role import Act
 from mssmail.settings import kind
 from mssmail.settings.field import confidential as _confidential
 from mssmail.settings.field import required as _required
@@ -418,6 +419,27 @@ class Audit:
 
 
 @dataclass(frozen=True, slots=True)
+class Admin:
+    socket: Path = _setting(
+        kind.path_or_default(),
+        Path(),
+        "Socket by which administrators give commands without a right to the data folder, in a folder that they can "
+        "enter; empty: admin.sock in the data folder.",
+    )
+    group: str = _setting(
+        kind.text(), "", "Group whose members alone may open the socket; empty: everybody, and their roles decide."
+    )
+    two_persons: tuple[str, ...] = _setting(
+        kind.many(kind.one_of(*(act.value for act in Act))),
+        (),
+        "Acts that wait until a second administrator approves them.",
+    )
+    order_lifetime: Seconds = _setting(
+        kind.duration(60, 30 * DAY), Seconds(72 * 3600), "How long an act of `two_persons` waits for the second."
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     level: str = _setting(
         kind.one_of("debug", "info", "warning", "error"), "info", "Least level written; debug shows addresses."
@@ -446,6 +468,7 @@ class Settings:
     keys: Keys = field(default_factory=Keys)
     directory: Directory = field(default_factory=Directory)
     audit: Audit = field(default_factory=Audit)
+    admin: Admin = field(default_factory=Admin)
     log: Log = field(default_factory=Log)
 
 

@@ -1,7 +1,7 @@
 """Where things lie: relative paths made absolute, and the places under the data folder filled in.
 
 Paths in a file are relative to that file's folder (`load` sees to it). What stands under the data folder by default
-is named here alone: `mail.db`, `bodies/`, `keys/keys.db`, `directory/`, `revocation/`,
+is named here alone: `mail.db`, `bodies/`, `keys/keys.db`, `directory/`, `revocation/`, `admin.sock`,
 `run/`.
 """
 
@@ -13,12 +13,15 @@ from mssmail.settings.model import Settings
 
 RUN_FOLDER = "run"
 """Sockets, process ids and shared counters; nothing in it outlives a stop."""
+SYSTEM_SOCKET = Path("/run/mssmail/admin.sock")
+"""Where an administrator's command looks for the server whose configuration it can't read."""
 
 
 def place(settings: Settings) -> Settings:
     """Return the settings with the data folder absolute and all empty places filled in. Idempotent; touches no disk."""
     data = Path.cwd() / settings.server.data
     folder, lists = settings.directory.folder, settings.trust.crl_folder
+    socket = settings.admin.socket
     return replace(
         settings,
         server=replace(settings.server, data=data),
@@ -34,6 +37,7 @@ def place(settings: Settings) -> Settings:
         ),
         directory=replace(settings.directory, folder=data / "directory" if folder == Path() else folder),
         trust=replace(settings.trust, crl_folder=data / "revocation" if lists == Path() else lists),
+        admin=replace(settings.admin, socket=data / "admin.sock" if socket == Path() else socket),
     )
 
 

@@ -30,6 +30,7 @@ LIVE: Final = frozenset(
         "directory": "allowed_professions shrink_limit source source_ca refresh_interval fhir fhir_key stale_after "
         "max_age",
         "audit": "retention checkpoint_interval",
+        "admin": "two_persons order_lifetime",
     }.items()
     for key in keys.split()
 )

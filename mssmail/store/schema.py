@@ -381,4 +381,25 @@ checkpoints = _table(
     _blob("signature"),
 )
 
+administrators = _table(
+    # Who administers, apart from all accounts: a user of the operating system's, its roles sealed with its name.
+    "administrators",
+    _id("administrator_id"),
+    _int("uid"),  # the operating system's
+    _blob("name_digest"),
+    _blob("sealed"),
+    _int("created_at"),
+    Index("administrators_uid", "uid", unique=True),
+    Index("administrators_name", "name_digest", unique=True),
+)
+
+orders = _table(
+    # Acts that one administrator ordered and that wait for a second one's consent.
+    "orders",
+    _id("order_id"),
+    _int("until"),
+    _blob("sealed"),
+    Index("orders_until", "until"),
+)
+
 meta = _rowless("meta", Column("name", String(32), primary_key=True), Column("value", String(255), nullable=False))

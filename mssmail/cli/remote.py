@@ -1,0 +1,131 @@
+"""Where a verb runs: here, or on the server that this user may only ask; and the server's side of asking.
+
+Every verb passes here once it is parsed. Who can open the data folder works on it directly; who can't is an
+administrator, or nobody, and their verb goes over the admin socket with their descriptors. There it is parsed again
+by the same command line, admitted, and carried out.
+"""
+
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mssmail.cli import session
+from mssmail.cli.stop import REFUSED, UNUSABLE, Stop
+from mssmail.cli.verb import Invocation
+from mssmail.flow.verbs import runs_here
+
+if TYPE_CHECKING:
+    from mssmail.servers.net.local import Call, LocalService
+    from mssmail.settings.model import Settings
+
+
+def routed(command: Any, invocation: Invocation, path: tuple[str, ...] = ()) -> Any:
+    """The command, with every verb below it made to pass by `_route`."""
+    below = getattr(command, "commands", None)
+    if below is None:
+        command.callback = partial(_route, " ".join(path), command.callback, invocation)
+    else:
+        for name, each in below.items():
+            routed(each, invocation, (*path, name))
+    return command
+
+
+def _route(verb: str, proceed: Callable[..., object], invocation: Invocation, **parameters: Any) -> object:
+    within = session.current()
+    if within is not None:
+        within.admit(verb)
+        return proceed(**within.taken(verb, parameters))
+    place = None if runs_here(verb) else _place(invocation)
+    return proceed(**parameters) if place is None else _asked(place, verb, invocation, parameters)
+
+
+def _asked(place: Path, verb: str, invocation: Invocation, parameters: dict[str, Any]) -> int:
+    """Have the server carry a verb out; its exit status. Raises Unanswered, Stop, OSError."""
+    from mssmail.servers.net.local import call
+
+    status, said = call(place, invocation.arguments, session.opened(verb, parameters))
+    if said:
+        raise Stop(status or REFUSED, said)
+    return status
+
+
+def _place(invocation: Invocation) -> Path | None:
+    """The socket to ask at; None where this user works on the data folder directly, or is to be told what is wrong."""
+    from mssmail.settings.fault import ConfigError
+    from mssmail.settings.load import config_variable, load, socket_variable
+    from mssmail.settings.place import SYSTEM_SOCKET
+
+    if invocation.socket is not None:
+        return invocation.socket
+    file = invocation.config or config_variable()
+    elsewhere = socket_variable() or SYSTEM_SOCKET
+    if file is not None and not _readable(file) and not _absent(file):
+        if not elsewhere.is_socket():
+            raise Stop(UNUSABLE, f"{file}: isn't for you to read; an administrator gives --socket FILE")
+        return elsewhere
+    if file is None:
+        return elsewhere if elsewhere.is_socket() else None
+    try:
+        settings = load(file)
+    except ConfigError:
+        return None
+    return settings.admin.socket if _closed(settings.server.data) else None
+
+
+def _readable(file: Path) -> bool:
+    return os.access(file, os.R_OK)
+
+
+def _absent(file: Path) -> bool:
+    """Whether a file is known not to be there; in a folder that is closed to us, nobody knows."""
+    try:
+        file.stat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        pass
+    return False
+
+
+def _closed(folder: Path) -> bool:
+    """Whether the data folder is there, and not for this user."""
+    return not _absent(folder) and not os.access(folder, os.R_OK | os.W_OK | os.X_OK)
+
+
+def service(settings: "Settings", file: Path | None) -> "LocalService":
+    """The server's side. `file`: its configuration, read again for each call."""
+    from mssmail.servers.net.local import LocalService
+    from mssmail.settings.place import run_folder
+
+    admin = settings.admin
+    return LocalService(admin.socket, admin.group, run_folder(settings), partial(_answer, file))
+
+
+def _answer(file: Path | None, call: "Call") -> int:
+    """Carry a call out in a process of its own."""
+    from mssmail.app import assembled
+    from mssmail.cli.main import run
+    from mssmail.cli.verb import faults_told, guarded, hush
+    from mssmail.settings.load import load
+
+    hush()
+    try:
+        with guarded(), faults_told():
+            settings = load(*([] if file is None else [file]))
+        with guarded(), assembled(settings) as assembly:
+            within = session.Session(assembly, file, call.uid, call.user, call.files, call.folder)
+            with within.entered():
+                return run(call.arguments)
+    except Stop as stop:
+        return _unable(stop)
+
+
+def _unable(stop: Stop) -> int:
+    """The server itself isn't fit; its faults name files, and are its operator's affair."""
+    import sys
+
+    sys.stderr.write("mssmail: the server can't carry this out now; its operator finds out by `mssmail doctor`\n")
+    sys.stderr.flush()
+    return stop.status or UNUSABLE

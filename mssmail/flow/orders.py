@@ -1,0 +1,249 @@
+"""Acts for which two persons are asked (`admin.two_persons`): ordered by one, carried out when another approves.
+
+An order is a row with an end of its own, sealed with its number and end, so that none can be made up or prolonged in
+the database. Consent is taken in the transaction of the act itself: the row goes, all facts are looked at again, and
+the act's event names both persons. An order is carried out once or not at all.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+
+from mssmail.audit.events import Event, Kind, Value
+from mssmail.base.address import Address
+from mssmail.base.refusal import Reason, Refusal
+from mssmail.base.role import Act, Role
+from mssmail.flow.administer import Administration, Administrator, Caller, Consent, facts_of, known, words
+from mssmail.flow.house import House
+from mssmail.flow.people import People
+from mssmail.flow.purge import Purge
+from mssmail.flow.standing import Standing
+from mssmail.identity.administrators import Order, Sealer
+from mssmail.policy.administer import ACTS, AdministratorFacts, ConsentFacts, administer, consent
+from mssmail.policy.verdict import Deny
+from mssmail.store import accounts
+from mssmail.store import administrators as rows
+from mssmail.store.accounts import State
+from mssmail.store.administrators import OrderRow
+from mssmail.store.interface import Transaction
+
+T = TypeVar("T")
+
+MAX_WAITING: Final = 100
+"""Far more than administrators can look at; keeps a slip in a script from filling the table."""
+PURGE_WAIT_S: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """An act with all that it needs, as texts."""
+
+    act: Act
+    subject: str = ""
+    """An address, or an administrator's name."""
+    arguments: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An order that waits for a second person."""
+
+    number: int
+    deed: Deed
+    by: str
+    given_at: int
+    until: int
+
+
+def added(who: Administrator) -> Deed:
+    """The act of making somebody an administrator."""
+    arguments = {"os_user": who.os_user, "uid": str(who.uid), "roles": ",".join(words(who.roles))}
+    return Deed(Act.ADMIN_ADD, who.name, arguments)
+
+
+def given_roles(name: str, roles: frozenset[Role]) -> Deed:
+    """The act of giving an administrator other roles."""
+    return Deed(Act.ADMIN_ROLES, name, {"roles": ",".join(words(roles))})
+
+
+class Orders:
+    """Orders as one caller gives, sees, approves and rejects them."""
+
+    def __init__(self, house: House, standing: Standing, caller: Caller) -> None:
+        self._house = house
+        self._standing = standing
+        self._caller = caller
+        self._sealer = Sealer(house.keys)
+
+    async def carry_out(self, deed: Deed, now: Callable[[], Awaitable[T]]) -> T | Waiting:
+        """Do an act by `now`, or keep its order where two persons are asked for it.
+
+        Raises Refusal: what the act would, as far as it can be told beforehand; ORDER where too many wait.
+        """
+        if deed.act.value not in self._house.settings.admin.two_persons:
+            return await now()
+        return await self._house.write.run(lambda tx: self._keep(tx, deed))
+
+    def _keep(self, tx: Transaction, deed: Deed) -> Waiting:
+        self._expire(tx)
+        waiting = self._waiting(tx)
+        for each in waiting:
+            if each.deed == deed:
+                raise Refusal(Reason.ORDER, f"it waits already, as order {each.number}")
+        if len(waiting) >= MAX_WAITING:
+            raise Refusal(Reason.ORDER, f"{MAX_WAITING} orders wait already")
+        facts, at = self._facts(tx, deed), int(tx.now)
+        number = accounts.next_number(tx, "order")
+        until = at + self._house.settings.admin.order_lifetime
+        caller = self._caller
+        order = Order(deed.act, deed.subject, deed.arguments, caller.name, caller.uid, facts, at)
+        rows.put_order(tx, number, until, self._sealer.seal_order(number, until, order))
+        made = Waiting(number, deed, caller.name, at, until)
+        self._trace(tx, Kind.ORDER_GIVEN, made, {"administrator": caller.name, "until": until})
+        return made
+
+    async def waiting(self) -> list[Waiting]:
+        """Orders that wait, the oldest first."""
+
+        def work(tx: Transaction) -> list[Waiting]:
+            self._expire(tx)
+            return self._waiting(tx)
+
+        return await self._house.write.run(work)
+
+    async def reject(self, number: int) -> Waiting:
+        """Strike an order, one's own too. Raises Refusal(ORDER, NOT_PERMITTED)."""
+
+        def work(tx: Transaction) -> Waiting:
+            found, _ = self._find(tx, number)
+            verdict = administer(ACTS[found.deed.act], AdministratorFacts(self._caller.roles))
+            if isinstance(verdict, Deny):
+                raise verdict.refusal()
+            rows.take_order(tx, number)
+            more: dict[str, Value] = {"administrator": self._caller.name, "ordered_by": found.by}
+            self._trace(tx, Kind.ORDER_REJECTED, found, more)
+            return found
+
+        return await self._house.write.run(work)
+
+    async def approve(self, number: int) -> Waiting:
+        """Consent to somebody else's order and carry it out.
+
+        Raises Refusal(ORDER, NOT_PERMITTED), and whatever the act itself raises; the order then waits on.
+        """
+        found, _ = await self._house.read.run(lambda tx: self._find(tx, number))
+        await self._perform(found.deed, lambda tx: self._consent(tx, number))
+        return found
+
+    def _consent(self, tx: Transaction, number: int) -> dict[str, Value]:
+        """Take an order in the transaction of its act."""
+        found, order = self._find(tx, number)
+        verdict = consent(self._consent_facts(tx, found, order))
+        if isinstance(verdict, Deny):
+            raise verdict.refusal()
+        if not rows.take_order(tx, number):
+            raise _gone()
+        named: dict[str, Value] = {"order": number, "ordered_by": order.by}
+        self._trace(tx, Kind.ORDER_APPROVED, found, {"administrator": self._caller.name, "ordered_by": order.by})
+        return named
+
+    def _consent_facts(self, tx: Transaction, found: Waiting, order: Order) -> ConsentFacts:
+        caller = self._caller
+        first = AdministratorFacts(frozenset(Role))
+        if order.by_uid is not None:
+            first = facts_of(known(tx, self._sealer, order.by_uid))
+        same = order.by == caller.name or order.by_uid == caller.uid  # all who have the folder count as one
+        return ConsentFacts(
+            act=order.act,
+            second=AdministratorFacts(caller.roles),
+            same_person=same,
+            first=first,
+            expired=found.until <= tx.now,
+            same_facts=order.facts == self._facts(tx, found.deed),
+        )
+
+    # --- what each act is given upon, and how it is done ---
+
+    def _facts(self, tx: Transaction, deed: Deed) -> str:
+        """Raises Refusal where the act can't be done as things are."""
+        administration = Administration(self._house, self._caller)
+        match deed.act:
+            case Act.ACCOUNT_CLOSE:
+                digest = self._standing.credentials.address_digest(_address(deed))
+                account = accounts.by_address(tx, digest)
+                if account is None or account.state is State.CLOSED:
+                    raise Refusal(Reason.ACCOUNT_MISSING, "closed" if account else "no account of that address")
+                return f"account {account.account_id}"
+            case Act.RETENTION_SHRINK:
+                return ""
+            case Act.ADMIN_ADD:
+                administration.check_new(tx, _new(deed))
+                return ""
+            case Act.ADMIN_ROLES | Act.ADMIN_REMOVE:
+                row, who = administration.find(tx, deed.subject)
+                return f"administrator {row.number} {','.join(words(who.roles))}"
+
+    async def _perform(self, deed: Deed, given: Consent) -> None:
+        """Do an act, with consent taken in its own transaction."""
+        administration = Administration(self._house, self._caller)
+        match deed.act:
+            case Act.ACCOUNT_CLOSE:
+                await People(self._house, self._standing, self._caller.name).close(_address(deed), given)
+            case Act.RETENTION_SHRINK:
+                await self._house.write.run(given)
+                done = await Purge(self._house, announce=True).run(wait_s=PURGE_WAIT_S, allow_shrink=True)
+                if done is None:
+                    raise Refusal(Reason.UNAVAILABLE, "another purge holds the lease; order it anew")
+            case Act.ADMIN_ADD:
+                await administration.add(_new(deed), given)
+            case Act.ADMIN_ROLES:
+                await administration.set_roles(deed.subject, _roles(deed), given)
+            case Act.ADMIN_REMOVE:
+                await administration.remove(deed.subject, given)
+
+    # --- rows ---
+
+    def _find(self, tx: Transaction, number: int) -> tuple[Waiting, Order]:
+        row = rows.order(tx, number)
+        opened = None if row is None else self._opened(row)
+        if opened is None:
+            raise _gone()
+        return opened
+
+    def _opened(self, row: OrderRow) -> tuple[Waiting, Order] | None:
+        order = self._sealer.order(row.number, row.until, row.sealed)
+        if order is None:
+            return None
+        deed = Deed(order.act, order.subject, order.arguments)
+        return Waiting(row.number, deed, order.by, order.given_at, row.until), order
+
+    def _waiting(self, tx: Transaction) -> list[Waiting]:
+        return [opened[0] for row in rows.orders_waiting(tx) if (opened := self._opened(row)) is not None]
+
+    def _expire(self, tx: Transaction) -> None:
+        for waiting in self._waiting(tx):
+            if waiting.until <= tx.now and rows.take_order(tx, waiting.number):
+                self._trace(tx, Kind.ORDER_EXPIRED, waiting, {"ordered_by": waiting.by})
+
+    def _trace(self, tx: Transaction, kind: Kind, order: Waiting, more: dict[str, Value]) -> None:
+        details: dict[str, Value] = {"order": order.number, "act": order.deed.act.value, **more}
+        tx.trail(Event(kind, 0, order.deed.subject or None, details=details))
+
+
+def _address(deed: Deed) -> Address:
+    address = Address.parse(deed.subject)
+    if address is None:
+        raise Refusal(Reason.ACCOUNT_MISSING, "not a mail address")
+    return address
+
+
+def _roles(deed: Deed) -> frozenset[Role]:
+    return frozenset(Role(role) for role in deed.arguments["roles"].split(","))
+
+
+def _new(deed: Deed) -> Administrator:
+    return Administrator(deed.subject, deed.arguments["os_user"], int(deed.arguments["uid"]), _roles(deed))
+
+
+def _gone() -> Refusal:
+    return Refusal(Reason.ORDER, "no order of that number waits")
