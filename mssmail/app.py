@@ -319,9 +319,12 @@ def worker_of(configuration: Configuration) -> WorkerLife:
 
 def _web_server(house: House, login: TokenLogin, standing: Standing, port: int) -> "WebServer":
     """Imported only where it listens: its libraries take some megabytes."""
+    from mssmail.servers.web.app import METADATA
     from mssmail.servers.web.server import WebServer
 
-    return WebServer(house, login, standing, port=port)
+    web = WebServer(house, login, standing, port=port)
+    login.own_metadata = web.site.address + METADATA
+    return web
 
 
 class _Worker:

@@ -86,6 +86,8 @@ class TokenLogin(Login):
         self._providers = Providers(house.settings, house.clock)
         self._callers = ThreadPoolExecutor(CALLERS, "mssmail-openid")
         self._calling = 0
+        self.own_metadata = ""
+        """Address of our own authorization server's description (RFC 8414), where it is served."""
         self._known: dict[_Key, _Found] = {}
         """What a good token opened, for the next sign-in by it. Nothing is believed of it: the token is judged again,
         and the epochs and the lock are asked for in the transaction that lets somebody in."""
@@ -116,6 +118,8 @@ class TokenLogin(Login):
         Our own authorization server is none: its description is for OAuth alone (RFC 8414).
         """
         providers = self._house.settings.openid.providers
+        if not providers:
+            return self.own_metadata
         return providers[0].description if len(providers) == 1 else ""
 
     async def by_token(self, door: Door, authzid: str, token: Secret) -> Principal:

@@ -1,4 +1,4 @@
-"""What a signed-in user has open: programs, browsers; and taking any of it back."""
+"""What a signed-in user has open: programs, grants, browsers; and taking any of it back."""
 
 from starlette.responses import RedirectResponse, Response
 
@@ -18,6 +18,7 @@ async def show(visitor: Visitor) -> Response:
         visitor,
         "account.html",
         authorizations=[(each, names.get(each.client, each.client)) for each in authorizations],
+        grants=await site.grants.list(principal),
         browsers=[(each, site.visits.is_of(each, visitor.seed)) for each in browsers],
     )
 
@@ -34,6 +35,8 @@ async def act(visitor: Visitor) -> Response:
             await site.authorizations.revoke_own(principal, int(sent.get("number")[:18]))
         case "browser":
             await site.visits.end_one(principal, sent.get("name"))
+        case "grant":
+            await site.grants.end(principal, sent.get("name"))
         case "everything":
             await site.visits.end_everything(principal)
         case _:

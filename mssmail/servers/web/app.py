@@ -21,6 +21,7 @@ from mssmail.base.refusal import Refusal
 from mssmail.flow.activation import Activations
 from mssmail.flow.clients import Clients
 from mssmail.flow.devices import Devices
+from mssmail.flow.holder import OwnGrants
 from mssmail.flow.house import House
 from mssmail.flow.login import Login
 from mssmail.flow.oauth import Authorizations
@@ -48,6 +49,7 @@ STRICT: Final = (
     (b"permissions-policy", b"camera=(), microphone=(), geolocation=(), payment=(), usb=()"),
 )
 """On every answer (RFC 6797 §7.1 for the first)."""
+METADATA: Final = "/.well-known/oauth-authorization-server"
 NOTHING: Final = b"default-src 'none'; frame-ancestors 'none'"
 """Content-Security-Policy of what is no page."""
 
@@ -70,6 +72,7 @@ class Site:
         self.authorizations = Authorizations(house, standing)
         self.devices = Devices(house, self.authorizations)
         self.activations = Activations(house, standing)
+        self.grants = OwnGrants(house)
         self.throttle = Throttle(house)
         self._port = port
 
@@ -129,7 +132,7 @@ def make_app(site: Site) -> ASGIApp:
         Route("/oauth/introspect", inspection.introspect(site), methods=["POST"]),
         Route("/oauth/revoke", inspection.revoke(site), methods=["POST"]),
         Route("/oauth/register", register.endpoint(site), methods=["POST"]),
-        Route("/.well-known/oauth-authorization-server", metadata.endpoint(site), methods=["GET"]),
+        Route(METADATA, metadata.endpoint(site), methods=["GET"]),
     ]
     handlers = {kind: _handler(site) for kind in (Refusal, HTTPException, Forged, Malformed, TooLarge, Gone, Exception)}
     inner = Starlette(routes=routes, exception_handlers=handlers)

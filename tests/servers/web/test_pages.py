@@ -4,6 +4,7 @@ import httpx
 import pytest
 
 from mssmail.base.principal import Principal
+from mssmail.base.refusal import Refusal
 from mssmail.base.secret import Secret
 from mssmail.servers.web.words import WORDS, Language, language_of
 from tests.servers.web.portal import Portal, hidden_fields
@@ -252,6 +253,27 @@ async def test_end_other_browser(portal: Portal, claire: httpx.AsyncClient) -> N
         for name in ("", "zz", "00" * 16):
             sent = await claire.post("/account", data={**hidden, "what": "browser", "name": name})
             assert sent.status_code == 303
+
+
+async def test_end_grant(portal: Portal, claire: httpx.AsyncClient) -> None:
+    """A user sees from where mail programs sign in without a new code, and ends that; nobody else can."""
+    code = portal.town.code()
+    await portal.town.enter(code=code, client="192.0.2.7")
+    page = (await claire.get("/account")).text
+    assert "192.0.2.7</th>" in page
+    form = next(f for f in page.split("<form") if 'value="grant"' in f)
+    name = form.partition('name="name" value="')[2].partition('"')[0]
+    async with portal.browser(PAUL) as paul:
+        await portal.sign_in_by_certificate(paul)
+        own = hidden_fields((await paul.get("/account")).text, "/account")
+        await paul.post("/account", data={**own, "what": "grant", "name": name})
+    await portal.town.enter(code=code, client="192.0.2.7")
+    hidden = hidden_fields(page, "/account")
+    for each in ("zz", "", "00" * 16, name):
+        assert (await claire.post("/account", data={**hidden, "what": "grant", "name": each})).status_code == 303
+    with pytest.raises(Refusal):
+        await portal.town.enter(code=code, client="192.0.2.7")
+    assert "192.0.2.7</th>" not in (await claire.get("/account")).text
 
 
 async def test_everything(portal: Portal, claire: httpx.AsyncClient) -> None:
