@@ -100,7 +100,7 @@ def test_refresh_across_workers(demo: Demo) -> None:
 
 def test_nothing_in_logs(demo: Demo) -> None:
     """No token, code or address of it stands in the log or in clear on disk."""
-    issued = tokens(demo)
+    issued = tokens(demo, "paul.durand")
     for secret in (issued["access_token"], issued["refresh_token"]):
         random = secret.partition("_")[2].encode()
         assert random.decode() not in demo.log()
