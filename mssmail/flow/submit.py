@@ -39,6 +39,8 @@ _accepted = _submitted.labels(outcome="ok")
 
 HASHED_OCTETS: Final = 2047
 """Hashed at a time: for one octet more `cryptography` gives up the interpreter, to have it back a turn later."""
+PIECEMEAL_OCTETS: Final = 16 * 1024
+"""What is larger is worth a turn, and hashed at once."""
 TOLD_AFTER_S: Final = 0.1
 """How long read 250s are gathered before the store hears of them in one unit of work."""
 
@@ -96,8 +98,9 @@ class Submission:
             self.refuse(Reason.TOO_LARGE, f"over {most} octets")
         if self._refusal is not None:
             return
-        for start in range(0, len(data), HASHED_OCTETS):
-            self._digest.update(data[start : start + HASHED_OCTETS])
+        step = HASHED_OCTETS if len(data) <= PIECEMEAL_OCTETS else len(data)
+        for start in range(0, len(data), step):
+            self._digest.update(data[start : start + step])
         try:
             if self._header is not None:
                 await self._write_header(self._header, data)
