@@ -22,7 +22,7 @@ from mssmail.crypto.keystore import KeyKind
 from mssmail.flow.house import House
 from mssmail.flow.keep import off_loop
 from mssmail.metrics.registry import counter, gauge
-from mssmail.store import accounts, leases, messages, periods, replays
+from mssmail.store import accounts, leases, messages, periods, replays, vanished
 from mssmail.store.bodies import SPARED_S
 from mssmail.store.interface import Transaction
 from mssmail.store.leases import Lease
@@ -34,6 +34,8 @@ BATCH = 500
 CLOCK_JUMP_S = 25 * 3600
 GUARD_MESSAGES = 10_000
 GUARD_SHARE = 0.05
+MAX_VANISHED = 10_000
+"""Rows of a folder's log of expunged UIDs: half a megabyte. Open views lag by seconds, never by so many expunges."""
 LAST_RUN = "purge last run"
 """The key store's note of when the guards last let a run pass (whole seconds)."""
 
@@ -92,6 +94,7 @@ class Purge:
             count += await self._erase(lease, period, state)
             done += 1
         bodies = await self.collect(lease)
+        await self._trim(lease)
         self._house.keys.forget_ended()
         await self._house.write.run(lambda tx: replays.expire(tx))
         return Purged(count, done, bodies)
@@ -182,6 +185,17 @@ class Purge:
     def _drop_wraps(self, tx: Transaction, lease: Lease, period: Period) -> int:
         leases.hold(tx, lease)
         return periods.drop_wraps(tx, period, BATCH)
+
+    async def _trim(self, lease: Lease) -> None:
+        """Cut the logs of expunged UIDs that have grown long; a view that lags behind compares all UIDs instead."""
+        house = self._house
+        for folder in await house.read.run(lambda tx: vanished.long(tx, MAX_VANISHED)):
+
+            def work(tx: Transaction, folder: FolderId = folder) -> None:
+                leases.hold(tx, lease)
+                vanished.trim(tx, folder, MAX_VANISHED)
+
+            await house.write.run(work)
 
     async def collect(self, lease: Lease) -> int:
         """Remove bodies that nothing holds any more; how many files and rows went."""

@@ -7,6 +7,7 @@ when the session takes the expunges, so that they hold within a command (RFC 350
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import compress
 
 from mssmail.base.ids import FolderId, Uid
@@ -16,7 +17,7 @@ from mssmail.base.search import Flag
 from mssmail.flow.house import House
 from mssmail.flow.names import Names, canonical
 from mssmail.flow.permit import require
-from mssmail.store import folders, messages
+from mssmail.store import folders, messages, vanished
 from mssmail.store.folders import FolderRow
 from mssmail.store.interface import Row, Transaction
 
@@ -30,10 +31,25 @@ Columns = tuple["array[int]", "array[int]", "array[int]", "array[int]"]
 """UIDs, flags, keywords and mod-sequences, as the arrays of a view."""
 
 
-def _columns(rows: list[Row]) -> Columns:
-    """In a lane's thread: for 100,000 messages it takes as long as the query."""
-    uids, flags, keywords, modseqs = zip(*rows, strict=True) if rows else ((), (), (), ())
-    return array("I", uids), array("B", flags), array("Q", keywords), array("Q", modseqs)
+def _columns(batches: Iterable[list[Row]]) -> Columns:
+    """In a lane's thread: for 100,000 messages it takes as long as the query. Rows are held a batch at a time."""
+    columns = array("I"), array("B"), array("Q"), array("Q")
+    for rows in batches:
+        for column, values in zip(columns, zip(*rows, strict=True), strict=True):
+            column.extend(values)
+    return columns
+
+
+@dataclass(frozen=True, slots=True)
+class _News:
+    """What a refresh read in one snapshot."""
+
+    row: FolderRow
+    changed: Columns
+    vanished: Sequence[tuple[int, int]] = ()
+    present: Sequence[int] | None = None
+    """All UIDs, where the log of expunged ones doesn't reach back far enough."""
+    keywords: dict[str, int] | None = None
 
 
 class View:
@@ -146,42 +162,52 @@ class View:
         since, folder = self.modseq, self.folder
         names = Names(self._house.keys, self.principal.account)
 
-        def work(tx: Transaction) -> tuple[FolderRow | None, list[Row], list[tuple[int, int]], dict[str, int] | None]:
+        def work(tx: Transaction) -> _News | None:
             require(tx, self.principal, Right.READ)
             row = folders.by_id(tx, folder)
-            if row is None or row.modseq == since:
-                return row, [], [], None
-            changed = messages.changed(tx, folder, since)
-            known = 0
-            for bit in self.keyword_names.values():
-                known |= 1 << bit
-            unknown = any(r[2] & ~known for r in changed)
-            return row, changed, messages.vanished_since(tx, folder, since), names.keywords(tx) if unknown else None
+            if row is None:
+                return None
+            if row.modseq == since:
+                return _News(row, _columns(()))
+            changed = _columns(messages.changed(tx, folder, since))
+            known = sum(1 << bit for bit in self.keyword_names.values())
+            unknown = any(bits & ~known for bits in changed[2])
+            keywords = names.keywords(tx) if unknown else None
+            if since < row.vanished_floor:
+                return _News(row, changed, present=messages.uids(tx, folder), keywords=keywords)
+            return _News(row, changed, vanished.since(tx, folder, since), keywords=keywords)
 
-        row, changed, vanished, keywords = await self._house.read.run(work)
-        if row is None:
+        news = await self._house.read.run(work)
+        if news is None:
             self._gone.update(self.uids)
             return
-        if keywords is not None:
-            self.keyword_names = keywords
-        self.modseq, self.uid_next = row.modseq, row.uid_next
-        self._take(changed)
-        for low, high in vanished:
+        if news.keywords is not None:
+            self.keyword_names = news.keywords
+        self.modseq, self.uid_next = news.row.modseq, news.row.uid_next
+        self._take(news.changed)
+        for low, high in news.vanished:
             start, stop = bisect_left(self.uids, low), bisect_left(self.uids, high + 1)
             self._gone.update(self.uids[start:stop])
+        if news.present is not None:
+            self._gone.update(set(self.uids).difference(news.present))
 
-    def _take(self, changed: list[Row]) -> None:
-        last = self.uids[-1] if self.uids else 0
-        for uid, flags, keywords, modseq in changed:
+    def _take(self, changed: Columns) -> None:
+        last, at = self.uids[-1] if self.uids else 0, 0
+        for uid, flags, keywords, modseq in zip(*changed, strict=True):
             if uid > last:
                 self.uids.append(uid)
                 self.flags.append(flags)
                 self.keywords.append(keywords)
                 self.modseqs.append(modseq)
-            elif (at := self.index_of(uid)) is not None:
-                if self.flags[at] != flags or self.keywords[at] != keywords:
-                    self._touched.add(uid)
-                self.flags[at], self.keywords[at], self.modseqs[at] = flags, keywords, modseq
+                continue
+            if at >= len(self.uids) or self.uids[at] != uid:  # most follow each other
+                at = bisect_left(self.uids, uid)
+                if self.uids[at] != uid:
+                    continue
+            if self.flags[at] != flags or self.keywords[at] != keywords:
+                self._touched.add(uid)
+            self.flags[at], self.keywords[at], self.modseqs[at] = flags, keywords, modseq
+            at += 1
 
     # --- telling ---
 

@@ -72,6 +72,9 @@ _COUNT_NAMED = Statement(
         folders.c.account_id == bindparam("account"), folders.c.name_digest == bindparam("digest")
     ).returning(folders.c.uid_next, folders.c.folder_id, folders.c.uid_validity)
 )
+_RAISE_FLOOR = Statement(
+    update(folders).where(folders.c.folder_id == bindparam("folder")).values(vanished_floor=bindparam("floor"))
+)
 _TAKE_RECENT = Statement(
     update(folders)
     .where(folders.c.folder_id == bindparam("folder"), folders.c.recent_uid < folders.c.uid_next)
@@ -197,6 +200,11 @@ def count_named(
         new_modseq=modseq,
     ).fetchone()
     return None if row is None else (FolderId(row[1]), int(row[2]), Uid(row[0] - messages))
+
+
+def raise_floor(tx: Transaction, folder: FolderId, floor: int) -> None:
+    """The log of expunged UIDs tells nothing at or below this mod-sequence any more."""
+    tx.run(_RAISE_FLOOR, folder=folder, floor=floor)
 
 
 def take_recent(tx: Transaction, folder: FolderId) -> None:

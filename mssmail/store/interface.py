@@ -13,6 +13,8 @@ from sqlalchemy.sql.elements import ClauseElement
 from mssmail.base.ids import ChainId
 
 Row = tuple[Any, ...]
+Ranges = Sequence[tuple[int, int]]
+"""UIDs, as inclusive (low, high) pairs, ascending."""
 Values = Mapping[str, int | bytes | str | None]
 
 

@@ -15,15 +15,15 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from mssmail.base.ids import AccountId, BodyId, FolderId, Period, Uid
 from mssmail.base.search import Flag
-from mssmail.store import folders
-from mssmail.store.interface import Row, Statement, Transaction, Values, put
-from mssmail.store.schema import bodies, body_outbox, messages, periods, records, search_due, vanished, wraps
-
-Ranges = Sequence[tuple[int, int]]
+from mssmail.store import folders, vanished
+from mssmail.store.interface import Cursor, Ranges, Row, Statement, Transaction, Values, put
+from mssmail.store.schema import bodies, body_outbox, messages, periods, records, search_due, wraps
 
 OUTBOX_GRACE_S = 60
 """How long a body that lost its last message stays, so that a COPY or a FETCH under way can end."""
 
+_BATCH_ROWS = 4_096
+_MAX_UID = 0xFFFF_FFFF
 _SEEN = Flag.SEEN.value
 _m = messages.c
 
@@ -79,11 +79,6 @@ _CHANGED = Statement(
     select(_m.uid, _m.flags, _m.keywords, _m.modseq)
     .where(_m.folder_id == bindparam("folder"), _m.modseq > bindparam("since"))
     .order_by(_m.uid + 0)
-)
-_VANISHED = Statement(
-    select(vanished.c.uid_low, vanished.c.uid_high)
-    .where(vanished.c.folder_id == bindparam("folder"), vanished.c.modseq > bindparam("since"))
-    .order_by(vanished.c.uid_low)
 )
 _FACT_COLUMNS = (_m.uid, _m.internal_date, _m.zone_minutes, _m.size_octets, _m.saved_at, _m.body_id, _m.period)
 """As `Facts` has them."""
@@ -189,7 +184,6 @@ _COPY = Statement(
     )
 )
 _DELETE = Statement(delete(messages).where(_in_range()))
-_PUT_VANISHED = put(vanished)
 
 
 _other = messages.alias("other")
@@ -308,19 +302,24 @@ def _row(message: NewMessage) -> Values:
 # --- reading ---
 
 
-def view(tx: Transaction, folder: FolderId) -> list[Row]:
-    """(uid, flags, keywords, modseq) of every message, by UID."""
-    return tx.run(_VIEW, folder=folder).fetchall()
+def view(tx: Transaction, folder: FolderId) -> Iterator[list[Row]]:
+    """(uid, flags, keywords, modseq) of every message, by UID, some thousand at a time."""
+    return _in_batches(tx.run(_VIEW, folder=folder))
 
 
-def changed(tx: Transaction, folder: FolderId, since: int) -> list[Row]:
+def changed(tx: Transaction, folder: FolderId, since: int) -> Iterator[list[Row]]:
     """The same, of messages new or changed after a mod-sequence."""
-    return tx.run(_CHANGED, folder=folder, since=since).fetchall()
+    return _in_batches(tx.run(_CHANGED, folder=folder, since=since))
 
 
-def vanished_since(tx: Transaction, folder: FolderId, since: int) -> list[tuple[int, int]]:
-    """UID ranges expunged after a mod-sequence."""
-    return [(row[0], row[1]) for row in tx.run(_VANISHED, folder=folder, since=since).fetchall()]
+def _in_batches(cursor: Cursor) -> Iterator[list[Row]]:
+    while rows := cursor.fetchmany(_BATCH_ROWS):
+        yield rows
+
+
+def uids(tx: Transaction, folder: FolderId) -> list[int]:
+    """The UIDs of every message, ascending."""
+    return _uids(tx, folder, [(1, _MAX_UID)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -546,10 +545,7 @@ def remove(
         tx.run(_DELETE, folder=folder, low=low, high=high)
     if not keep_wraps:
         tx.run(_ORPHAN_WRAPS, due=due, account=account)
-    tx.run_many(
-        _PUT_VANISHED,
-        [{"folder_id": folder, "modseq": modseq, "uid_low": low, "uid_high": high} for low, high in chosen.ranges],
-    )
+    vanished.add(tx, folder, modseq, chosen.ranges)
     folders.count(tx, folder, modseq, messages=-chosen.count, unseen=-chosen.unseen, octets=-chosen.octets)
 
 

@@ -15,8 +15,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.sql.elements import ClauseElement, ColumnElement
 
 from mssmail.base.ids import AccountId, BodyId, FolderId, Period
-from mssmail.store.interface import Row, Statement, Transaction, Values, put
-from mssmail.store.messages import Ranges
+from mssmail.store.interface import Ranges, Row, Statement, Transaction, Values, put
 from mssmail.store.schema import (
     messages,
     records,

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import and_, bindparam, select
 
 from mssmail.base.ids import AccountId, BodyId, FolderId, Period
-from mssmail.store.interface import Statement, Transaction, Values, put
-from mssmail.store.messages import Ranges
+from mssmail.store.interface import Ranges, Statement, Transaction, Values, put
 from mssmail.store.schema import messages, search_due, wraps
 
 _m = messages.c

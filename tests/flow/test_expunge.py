@@ -6,9 +6,12 @@ from pathlib import Path
 import pytest
 
 from mssmail.base.principal import Principal
-from mssmail.base.search import Flag
+from mssmail.base.search import Flag, Text
+from mssmail.flow import purge
 from mssmail.flow.append import Append, Targets
 from mssmail.flow.change import Changer, FlagWish
+from mssmail.flow.purge import Purge
+from mssmail.flow.search import search
 from mssmail.flow.view import View
 from tests.support.houses import Home
 from tests.support.posts import inbox, send
@@ -112,3 +115,32 @@ async def test_only_what_is_flagged_by_then_goes(home: Home) -> None:
     assert mine.take_expunges() == [5, 4, 2]
     assert list(mine.uids) == [1, 3, 6]
     assert home.tx().driver.execute("SELECT messages, octets FROM folders WHERE messages > 0").fetchall() == [(3, 51)]
+
+
+async def test_the_log_of_expunged_mail_has_a_floor(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A purge keeps the latest rows; whether a view is older than its floor or not, it learns of all that went."""
+    monkeypatch.setattr(purge, "MAX_VANISHED", 3)
+    anne = home.add_account("anne")
+    old = await filled(home, anne, 12)
+    theirs = await inbox(home, anne)
+    changer = Changer(home.house, theirs)
+    newer = theirs
+    for number in range(6):
+        await changer.store([number], _DELETE)
+        await changer.expunge([number])
+        theirs.take_expunges()
+        if number == 3:
+            newer = await inbox(home, anne)
+    await Purge(home.house, announce=False).run()
+    assert rows(home, "vanished") == 3
+    floor = home.tx().driver.execute("SELECT vanished_floor FROM folders WHERE messages = 6").fetchone()[0]
+    assert old.modseq < floor <= newer.modseq
+    await send(home, b"Subject: x\r\n\r\ny\r\n", anne)
+    for view in (old, newer):
+        await view.refresh()
+        view.take_expunges()
+        view.take_exists()
+        assert list(view.uids) == [2, 4, 6, 8, 10, 12, 13]
+    assert await search(home.house, old, Text("y")) == list(range(7))
+    await Purge(home.house, announce=False).run()
+    assert rows(home, "vanished") == 3
