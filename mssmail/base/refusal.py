@@ -56,6 +56,8 @@ class Reason(Enum):
     LOOP = "loop"
     TOO_MANY_MESSAGES = "too-many-messages"
     """This account sent as many as it may in an hour; passes with time."""
+    SENDING_LIMIT = "sending-limit"
+    """This person sent as much as they may in an hour or a day; passes with time."""
     # mailboxes and messages
     FOLDER_MISSING = "folder-missing"
     FOLDER_EXISTS = "folder-exists"
@@ -103,6 +105,7 @@ _TEMPORARY = frozenset(
         Reason.STORAGE_FULL,
         Reason.UNAVAILABLE,
         Reason.TOO_MANY_MESSAGES,
+        Reason.SENDING_LIMIT,
     }
 )
 

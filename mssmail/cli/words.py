@@ -34,6 +34,7 @@ WORDS: Final[dict[Reason, str]] = {
     Reason.BAD_HEADERS: "the header lacks what it must have, or has it twice",
     Reason.LOOP: "the message goes in circles",
     Reason.TOO_MANY_MESSAGES: "too many messages within an hour",
+    Reason.SENDING_LIMIT: "more messages or recipients than `sending.…` allows in an hour or a day",
     Reason.FOLDER_MISSING: "no such folder",
     Reason.FOLDER_EXISTS: "the folder exists already",
     Reason.FOLDER_FIXED: "that folder can't be changed",

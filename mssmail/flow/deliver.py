@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from mssmail.audit.events import Event, Kind
 from mssmail.base.principal import Recipient
 from mssmail.base.refusal import Reason, Refusal
+from mssmail.flow.allowance import Allowance
 from mssmail.flow.house import House
 from mssmail.flow.keep import Kept, Wrap, wrap_for
 from mssmail.metrics.registry import counter
@@ -46,11 +47,17 @@ def store_bodies(tx: Transaction, new: Sequence[tuple[Kept, Sequence[Wrap]]]) ->
 
 
 async def deliver(
-    house: House, kept: Kept, recipients: Sequence[Recipient], submitted: Event, replay: Replay | None
+    house: House,
+    kept: Kept,
+    recipients: Sequence[Recipient],
+    submitted: Event,
+    replay: Replay | None,
+    allowance: Allowance | None = None,
 ) -> str | None:
     """Deliver to every recipient's INBOX, or to none; the queue id of the earlier submission that this one repeats.
 
-    Durable on return. Raises Refusal(STORAGE_FULL, UNAVAILABLE).
+    `allowance`: what the message counts against. Durable on return. Raises Refusal(STORAGE_FULL, SENDING_LIMIT,
+    UNAVAILABLE).
     """
     now = house.clock.now()
     wraps = [await wrap_for(house, kept, r.account, r.term_s, now) for r in recipients]
@@ -61,6 +68,8 @@ async def deliver(
             if earlier is not None:
                 tx.trail(Event(Kind.SUBMISSION_REPEATED, submitted.account, details={"id": earlier}))
                 return earlier
+        if allowance is not None:
+            allowance.take(tx)
         store_bodies(tx, [(kept, wraps)])
         tx.trail(submitted)
         _put(tx, kept, recipients, wraps, int(now), submitted)

@@ -18,7 +18,7 @@ from mssmail.identity.anchors import TrustFileError
 from mssmail.identity.certificates import Certificates
 from mssmail.identity.dates import Dated
 from mssmail.settings.model import DAY, Settings
-from mssmail.store import health, periods, trail
+from mssmail.store import health, periods, sendings, trail
 from mssmail.store.interface import Transaction
 
 CHECK_S: Final = 10.0
@@ -123,7 +123,17 @@ async def examine_store(house: House, *, running: bool) -> list[Finding]:
     findings.append(
         await house.read.run(lambda tx: _purge(tx, house, None if last is None else int(last), running=running))
     )
+    findings.append(await house.read.run(_held))
     return findings
+
+
+def _held(tx: Transaction) -> Finding:
+    """A password in wrong hands sends a lot."""
+    subject, count = "sending limits", sendings.held_since(tx, int(tx.now) - DAY)
+    if not count:
+        return ok(subject, "nobody reached one in the last day")
+    remedy = "mssmail audit search --kind sending-held; then account revoke-all and a new password, or higher limits"
+    return warning(subject, f"{count} people reached one in the last day: a stolen password looks like that", remedy)
 
 
 async def _database(house: House) -> Finding:

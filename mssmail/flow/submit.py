@@ -18,6 +18,7 @@ from mssmail.base.address import Address
 from mssmail.base.clock import utc
 from mssmail.base.principal import Principal, Recipient
 from mssmail.base.refusal import Reason, Refusal
+from mssmail.flow.allowance import Allowance
 from mssmail.flow.deliver import Replay, deliver
 from mssmail.flow.gate import Gate
 from mssmail.flow.house import House
@@ -27,6 +28,7 @@ from mssmail.mime.addresses import mailboxes
 from mssmail.mime.dates import format_date
 from mssmail.mime.headers import HeaderBlock, edit
 from mssmail.store import replays
+from mssmail.store.interface import Transaction
 
 HEADER_OCTETS = 256 * 1024
 """Header blocks beyond are refused: the largest seen in practice are a tenth of that."""
@@ -62,8 +64,12 @@ class Submission:
         sender: Address,
         recipients: Sequence[Recipient],
         details: dict[str, Value],
+        *,
+        uncapped: bool = False,
     ) -> None:
+        """`uncapped`: whether the message counts against no sending limit."""
         self._house = house
+        self._allowance = Allowance.of(house, principal, len(recipients), uncapped=uncapped)
         self._gate = gate
         self._principal = principal
         self._sender = sender
@@ -194,7 +200,8 @@ class Submission:
             if self._borrowed:  # a right may have ended while the message came
                 await self._gate.may_write_from(self._principal, list(self._borrowed))
             kept = await self._keeper.finish()
-            repeated = await deliver(self._house, kept, self._recipients, self._event(), self._replay())
+            event, replay = self._event(), self._replay()
+            repeated = await deliver(self._house, kept, self._recipients, event, replay, self._allowance)
         except Refusal as refusal:
             await self._keeper.abort()
             await self._trace(refusal)
@@ -233,10 +240,19 @@ class Submission:
         event = Event(
             Kind.SUBMISSION_REFUSED, self._principal.account, str(self._sender), refusal.reason.value, details
         )
+        held = self._allowance if refusal.reason is Reason.SENDING_LIMIT else None
+
+        def write(tx: Transaction) -> bool:
+            tx.trail(event)
+            return held is not None and held.hold(tx, refusal)
+
         try:
-            await self._house.write.run(lambda tx: tx.trail(event))
+            news = await self._house.write.run(write)
         except Refusal:
             _untraced.inc()
+        else:
+            if held is not None and news:
+                held.alarm(refusal)
 
 
 class Readings:

@@ -291,6 +291,28 @@ class Smtp:
 
 
 @dataclass(frozen=True, slots=True)
+class Sending:
+    messages_per_hour: int = _setting(
+        kind.integer(0, 1_000_000),
+        200,
+        "Messages a person may send in an hour of the clock, from all their boxes; 0: any number.",
+    )
+    messages_per_day: int = _setting(
+        kind.integer(0, 10_000_000), 1000, "Messages a person may send in a day of the clock (UTC); 0: any number."
+    )
+    recipients_per_hour: int = _setting(
+        kind.integer(0, 1_000_000),
+        500,
+        "Recipients, summed over messages, that a person may write to in an hour; 0: any number.",
+    )
+    recipients_per_day: int = _setting(
+        kind.integer(0, 10_000_000),
+        2000,
+        "Recipients, summed over messages, that a person may write to in a day; 0: any number.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Imap:
     idle_timeout: Seconds = _setting(
         kind.duration(1, DAY),
@@ -462,6 +484,7 @@ class Settings:
     delegation: Delegation = field(default_factory=Delegation)
     web: Web = field(default_factory=Web)
     smtp: Smtp = field(default_factory=Smtp)
+    sending: Sending = field(default_factory=Sending)
     imap: Imap = field(default_factory=Imap)
     retention: Retention = field(default_factory=Retention)
     store: Store = field(default_factory=Store)

@@ -246,6 +246,19 @@ places = _rowless(
     Index("places_told", "told", "first_at"),
 )
 
+sendings = _rowless(
+    # How much a person sent in the hour and the day of the clock that are named; the counts of others are nothing.
+    "sendings",
+    _id("account_id"),
+    _int("hour"),  # since the epoch
+    _int("day"),
+    _int("messages_hour"),
+    _int("recipients_hour"),
+    _int("messages_day"),
+    _int("recipients_day"),
+    _int("held_at"),  # when a limit was last reached; 0: never
+)
+
 oauth_clients = _table(
     # Programs that may ask users for access (RFC 6749 §2).
     "oauth_clients",

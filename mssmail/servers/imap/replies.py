@@ -117,6 +117,7 @@ REPLIES: dict[Reason, Reply] = {
     Reason.BAD_HEADERS: _NOT_HERE,
     Reason.LOOP: _NOT_HERE,
     Reason.TOO_MANY_MESSAGES: _no(Word.LIMIT, "Trop de messages en une heure", "Too many messages in an hour"),
+    Reason.SENDING_LIMIT: _NOT_HERE,
     Reason.FOLDER_MISSING: _no(Word.NONEXISTENT, "Ce dossier n'existe pas", "No such folder"),
     Reason.FOLDER_EXISTS: _no(Word.ALREADYEXISTS, "Ce dossier existe déjà", "That folder exists already"),
     Reason.FOLDER_FIXED: _no(Word.CANNOT, "Ce dossier ne peut pas être supprimé", "That folder can't be deleted"),

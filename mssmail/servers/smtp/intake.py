@@ -98,7 +98,10 @@ class Intake(Connection):
         self._server.rate.check(principal, uncapped=self.uncapped)
         recipients = list({recipient.account: recipient for recipient in self._recipients.values()}.values())
         details = _details(mail, self._dsn)
-        return Submission(self._server.house, self._server.gate, principal, mail.sender, recipients, details)
+        server = self._server
+        return Submission(
+            server.house, server.gate, principal, mail.sender, recipients, details, uncapped=self.uncapped
+        )
 
     async def _finish(self, submission: Submission) -> None:
         """Deliver, and say so. Raises Refusal."""

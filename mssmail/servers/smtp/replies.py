@@ -180,6 +180,12 @@ REASONS: Final[dict[Reason, bytes]] = {
         "Trop de messages en une heure ; reessayez plus tard",
         "Too many messages within an hour; try again later",
     ),
+    Reason.SENDING_LIMIT: _told(
+        451,
+        "4.7.1",
+        "Limite d'envoi de cette heure ou de ce jour atteinte ; gardez le message, il pourra partir plus tard",
+        "Sending limit of this hour or day reached; keep the message, it can go later",
+    ),
     # state
     Reason.STORAGE_FULL: _told(
         452,

@@ -87,6 +87,7 @@ REPLIES: Final[dict[Reason, Reply]] = {
     Reason.BAD_HEADERS: _NOT_HERE,
     Reason.LOOP: _NOT_HERE,
     Reason.TOO_MANY_MESSAGES: _NOT_HERE,
+    Reason.SENDING_LIMIT: _NOT_HERE,
     # mailboxes and messages
     Reason.FOLDER_MISSING: _NOT_HERE,
     Reason.FOLDER_EXISTS: _NOT_HERE,

@@ -7,11 +7,14 @@ from dataclasses import replace
 
 import pytest
 
+from mssmail.audit.events import Kind
 from mssmail.base.refusal import Reason
 from mssmail.flow.submit import Submission
 from mssmail.servers.smtp import connection, intake
 from mssmail.servers.smtp.roles import Role
+from mssmail.settings.model import Sending
 from mssmail.settings.units import Seconds
+from mssmail.store import trail
 from tests.servers.smtp.harbour import Harbour, b64, plain
 from tests.support.houses import DOMAIN, Home
 
@@ -149,6 +152,36 @@ async def test_messages_of_an_hour(home: Home) -> None:
     await client.ask(f"MAIL FROM:<{ME}>", f"RCPT TO:<paul@{DOMAIN}>", "DATA")
     await client.reply()
     assert (await client.reply()).startswith("450 4.7.1")
+    await harbour.close()
+
+
+@pytest.mark.parametrize(
+    ("limits", "taken"),
+    [
+        (Sending(messages_per_hour=2), 2),
+        (Sending(messages_per_day=1), 1),
+        (Sending(recipients_per_hour=5), 2),
+        (Sending(recipients_per_day=2), 1),
+        (Sending(0, 0, 0, 0), 4),
+    ],
+)
+async def test_sending_limits(home: Home, limits: Sending, taken: int) -> None:
+    """Beyond a person's limit a message is put off at its end, in one transaction with none of it kept; the alarm
+    sounds once an hour."""
+    server = replace(home.settings.server, loopback_unlimited=False)
+    harbour = Harbour(home, replace(home.settings, sending=limits, server=server))
+    await harbour.open(Role.SUBMISSIONS)
+    client = await harbour.signed_in()
+    told = []
+    for number in range(4):
+        for line in (f"MAIL FROM:<{ME}>", f"RCPT TO:<paul@{DOMAIN}>", f"RCPT TO:<claire@{DOMAIN}>", "DATA"):
+            await client.ask(line)
+        told.append((await client.ask(f"From: {ME}", f"Subject: {number}", "", "."))[:9])
+    assert told == ["250 2.6.0"] * taken + ["451 4.7.1"] * (4 - taken)
+    kinds = [Kind(row.kind) for row in trail.events_of(home.tx(), home.chain, 0, 1000)]
+    assert kinds.count(Kind.SUBMITTED) == taken
+    assert kinds.count(Kind.SUBMISSION_REFUSED) == 4 - taken
+    assert kinds.count(Kind.SENDING_HELD) == int(taken < 4)
     await harbour.close()
 
 
