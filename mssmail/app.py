@@ -33,6 +33,8 @@ from mssmail.flow.changes import Changes
 from mssmail.flow.gate import Gate
 from mssmail.flow.house import BodyNumbers, House
 from mssmail.flow.index import EVERY_S, QUIET_S, Indexer
+from mssmail.flow.notices import LOOK_S as NOTICES_LOOK_S
+from mssmail.flow.notices import Notices
 from mssmail.flow.purge import Purge, PurgeStopped
 from mssmail.flow.renewal import LOOK_S, Renewal
 from mssmail.flow.revocation import LOOK_S as LISTS_LOOK_S
@@ -344,6 +346,7 @@ class _Worker:
         self._purge = Purge(house, announce=False)
         self._indexer = Indexer(house, quiet_s=QUIET_S)
         self._renewal = Renewal(house, standing)
+        self._notices = Notices(house, standing.credentials)
         self._revocation = Revocation(house, self._certificates)
         self._tls = ServerTls(house.settings)
         rate = Rate(house)
@@ -373,6 +376,7 @@ class _Worker:
         self._begin("directory", LOOK_S, self._renewal.look)
         self._begin("revocation", LISTS_LOOK_S, self._revocation.look)
         self._begin("search", EVERY_S, self._indexer.run)
+        self._begin("notices", NOTICES_LOOK_S, self._notices.look)
         self._begin("trail term", 3600.0, self._watch.cut)
         await self._listen()
         if post.workers > 1 and post.slot:

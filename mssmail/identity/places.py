@@ -18,7 +18,7 @@ from mssmail.crypto.keys import KeyRing
 from mssmail.identity.lockout import client_network
 from mssmail.store import places
 from mssmail.store.interface import Transaction
-from mssmail.store.places import PlaceRow
+from mssmail.store.places import DUE, NEEDLESS, PlaceRow
 
 KEPT_S: Final = 90 * 86_400
 TRUSTED_S: Final = 30 * 86_400
@@ -69,7 +69,7 @@ class Places:
         new = tell and not places.in_area(tx, account, area)
         sealed = self._keys.seal_system(client_network(client).encode(), _aad(account, digest))
         places.expire(tx, account, int(tx.now) - KEPT_S)
-        places.add(tx, account, digest, area, sealed, told=int(not new))
+        places.add(tx, account, digest, area, sealed, told=DUE if new else NEEDLESS)
 
     def is_trusted(self, tx: Transaction, account: AccountId, client: bytes) -> bool:
         """Whether the account's holder came from there lately."""

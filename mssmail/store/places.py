@@ -1,12 +1,18 @@
 """Rows of places: the networks that each account's holder signed in from. What they hold is sealed by `identity`."""
 
 from dataclasses import dataclass
+from typing import Final
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 
 from mssmail.base.ids import AccountId
 from mssmail.store.interface import Statement, Transaction, put
 from mssmail.store.schema import places
+
+DUE: Final = 0
+"""Its holder is to be told of it by mail."""
+NEEDLESS: Final = 1
+MAILED: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +28,7 @@ class PlaceRow:
     first_at: int
     last_at: int
     told: int
-    """Whether its holder was told of it, or needn't be."""
+    """DUE, NEEDLESS or MAILED."""
 
 
 _COLUMNS = (
@@ -44,8 +50,17 @@ _AREA = Statement(
     .limit(1)
 )
 _OF = Statement(select(*_COLUMNS).where(places.c.account_id == bindparam("account")).order_by(places.c.last_at.desc()))
-_UNTOLD = Statement(select(*_COLUMNS).where(places.c.told == 0).order_by(places.c.first_at).limit(bindparam("count")))
-_TOLD = Statement(update(places).where(*_HERE, places.c.told == 0).values(told=1))
+_UNTOLD = Statement(select(*_COLUMNS).where(places.c.told == DUE).order_by(places.c.first_at).limit(bindparam("count")))
+_TOLD = Statement(update(places).where(*_HERE, places.c.told == DUE).values(told=bindparam("now_told")))
+_MAILED = Statement(
+    select(func.count())
+    .select_from(places)
+    .where(
+        places.c.account_id == bindparam("account"),
+        places.c.told == MAILED,
+        places.c.first_at >= bindparam("since"),
+    )
+)
 _EXPIRE = Statement(
     delete(places).where(places.c.account_id == bindparam("account"), places.c.last_at < bindparam("before"))
 )
@@ -84,9 +99,16 @@ def untold(tx: Transaction, count: int) -> list[PlaceRow]:
     return [PlaceRow(*row) for row in tx.run(_UNTOLD, count=count).fetchall()]
 
 
-def told(tx: Transaction, account: AccountId, client: bytes) -> bool:
-    """Its holder has been told; False where that was so already."""
-    return tx.run(_TOLD, account=account, which=client).rowcount == 1
+def told(tx: Transaction, account: AccountId, client: bytes, *, mailed: bool) -> bool:
+    """Its holder has been told, or needn't be; False where that was settled already."""
+    return tx.run(_TOLD, account=account, which=client, now_told=MAILED if mailed else NEEDLESS).rowcount == 1
+
+
+def mailed_since(tx: Transaction, account: AccountId, since: int) -> int:
+    """How many notices of places that came up since then the account was sent."""
+    row = tx.run(_MAILED, account=account, since=since).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def expire(tx: Transaction, account: AccountId, before: int) -> None:

@@ -241,7 +241,7 @@ places = _rowless(
     _blob("sealed"),  # the address, under the system key
     _int("first_at"),
     _int("last_at"),
-    _int("told"),  # 0: its holder is to be told by mail
+    _int("told"),  # 0: its holder is to be told by mail; 1: needn't be; 2: was
     Index("places_area", "account_id", "area"),
     Index("places_told", "told", "first_at"),
 )
