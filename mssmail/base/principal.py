@@ -21,13 +21,19 @@ class Mechanism(Enum):
 class BoxKind(Enum):
     """Kinds of box of the trust space (DOMAIN.md): a professional, an organisation, an application, a practice.
 
-    CAB is read in the directory; no account of that kind is made yet.
+    CAB is read in the directory; no account of that kind is made yet. EMP is ours: an employee of a structure, on this
+    server's own list and in no directory, who acts in boxes delegated to them and has none.
     """
 
     PER = "PER"
     ORG = "ORG"
     APP = "APP"
     CAB = "CAB"
+    EMP = "EMP"
+
+
+PERSONS = frozenset({BoxKind.PER, BoxKind.EMP})
+"""Accounts that a person signs in to under their own name."""
 
 
 @dataclass(frozen=True, slots=True)

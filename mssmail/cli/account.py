@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mssmail.base.principal import BoxKind
+from mssmail.base.principal import PERSONS, BoxKind
 from mssmail.base.role import Act
 from mssmail.cli import prompt, screen
 from mssmail.cli.admin import told
@@ -32,13 +32,14 @@ def create(
     ctx: typer.Context,
     address: ADDRESS,
     holder: Annotated[
-        str, typer.Option(metavar="ID", help="National id of the professional, or the structure's id (ORG, APP).")
+        str, typer.Option(metavar="ID", help="National id of the professional, or the structure's id (ORG, APP, EMP).")
     ],
     kind: Annotated[
-        BoxKind, typer.Option(help="A professional's box, an organisation's, an application's.")
+        BoxKind,
+        typer.Option(help="Whose it is: a professional's, an organisation's, an application's, an employee's."),
     ] = BoxKind.PER,
     name: Annotated[str, typer.Option(help="As people read it; else as the directory has it.")] = "",
-    cn: Annotated[str, typer.Option(help="CN of the certificate that opens it (ORG, APP); its OU is the holder.")] = "",
+    cn: Annotated[str, typer.Option(help="CN of the certificate that opens it (ORG, APP), or of an EMP's card.")] = "",
     quota: Annotated[str, typer.Option(metavar="SIZE", help="As 10GiB; else store.quota.")] = "",
     generate: Annotated[bool, typer.Option("--generate", help="Make a password up and show it.")] = False,
     no_password: Annotated[bool, typer.Option("--no-password", help="Certificates only.")] = False,
@@ -55,7 +56,7 @@ def create(
     password: Secret | None = None
     if generate:
         password = generate_password()
-    elif not no_password and kind is BoxKind.PER:
+    elif not no_password and kind in PERSONS:
         password = prompt.new_password(stdin=stdin)
     new = NewAccount(box, kind, holder, name, cn, password, quota_octets=octets)
     created = act(ctx, lambda desk: desk.people.create(new))
@@ -106,6 +107,7 @@ def _size(text: str) -> int:
 def list_(
     ctx: typer.Context,
     state: Annotated[str, typer.Option(help="Only open, suspended, closed or struck-off ones.")] = "",
+    kind: Annotated[BoxKind | None, typer.Option(help="Only of this kind; EMP: the list of employees.")] = None,
     json: JSON = False,
 ) -> None:
     """List the boxes, oldest first."""
@@ -113,7 +115,8 @@ def list_(
         raise Stop(UNUSABLE, f"--state {state}: open, suspended, closed or struck-off")
 
     async def work(desk: Desk) -> "list[AccountView]":
-        return [a async for a in desk.people.all() if not state or _state(a) == state]
+        found = [a async for a in desk.people.all() if not state or _state(a) == state]
+        return [a for a in found if kind is None or a.kind is kind]
 
     found = act(ctx, work)
     if json:

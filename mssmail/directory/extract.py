@@ -315,7 +315,7 @@ def _structure_id(structure_type: str, structure: str) -> str | None:
     return structure
 
 
-_KINDS = frozenset(k.value for k in BoxKind)
+_KINDS = frozenset(k.value for k in BoxKind if k is not BoxKind.EMP)
 
 # Luhn sums of all groups of four digits: an even length, so that one table serves every group of a number.
 _LUHN = [

@@ -21,7 +21,7 @@ MAX_ID_CHARS: Final = 128
 MAX_BOXES: Final = 1_000
 """Of one resource; the largest hospital has some hundred."""
 MAX_ITEMS: Final = 10_000
-_KINDS: Final = frozenset(kind.value for kind in BoxKind)
+_KINDS: Final = frozenset(kind.value for kind in BoxKind if kind is not BoxKind.EMP)
 
 ApiBox = tuple[str, str, str, str, int | None]
 """address key, kind, address as written, service, red-listed"""

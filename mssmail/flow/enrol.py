@@ -14,7 +14,7 @@ from mssmail.audit.events import Event, Kind
 from mssmail.base.address import Address
 from mssmail.base.folder import SpecialUse
 from mssmail.base.ids import AccountId, FolderId
-from mssmail.base.principal import BoxKind
+from mssmail.base.principal import PERSONS, BoxKind
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.base.saslprep import saslprep
 from mssmail.base.secret import Secret
@@ -39,7 +39,7 @@ FOLDERS: Final[tuple[tuple[str, SpecialUse | None], ...]] = (
 """What a new box has, each subscribed: the names that mail programs make themselves otherwise (RFC 6154 §2)."""
 BATCH: Final = 200
 """Accounts of one transaction; some 13 statements each."""
-HOLDER_KINDS: Final = (BoxKind.PER, BoxKind.ORG, BoxKind.APP)
+HOLDER_KINDS: Final = (BoxKind.PER, BoxKind.ORG, BoxKind.APP, BoxKind.EMP)
 
 OnProgress = Callable[[int, int], None]
 """Called on the loop with accounts made, and accounts to make."""
@@ -52,13 +52,13 @@ class NewAccount:
     address: Address
     kind: BoxKind
     holder: str
-    """National id (PER) or structure id (ORG, APP)."""
+    """National id (PER) or structure id (ORG, APP, and EMP, whose employer it is)."""
     name: str = ""
     """Empty: as the directory has it."""
     common_name: str = ""
-    """CN of an ORG or APP box's certificate."""
+    """CN of an ORG or APP box's certificate, or of an employee's card."""
     password: Secret | None = None
-    """None: certificates only. PER boxes alone have one: a shared password is nobody's (CNIL 2013-096)."""
+    """None: certificates only. Persons alone have one: a shared password is nobody's (CNIL 2013-096)."""
     totp_secret: Secret | None = None
     """Base32; None: made here, where there is a password."""
     quota_octets: int | None = None
@@ -94,7 +94,7 @@ class _Sealed:
     dossier: bytes
     secrets: bytes | None
     names: tuple[tuple[bytes, bytes, bytes], ...] = field(repr=False)
-    """For each of FOLDERS: digest, sealed name, sealed subscription."""
+    """For each of its folders: digest, sealed name, sealed subscription."""
 
 
 class Enrolment:
@@ -169,7 +169,12 @@ class Enrolment:
             structure = directory.structure(new.holder)
             if structure is None:
                 raise Refusal(Reason.NOT_ELIGIBLE, "no structure of that id in the directory")
-            if not new.common_name:
+            if new.kind is BoxKind.EMP:
+                if not settings.delegation.local_list:
+                    raise Refusal(Reason.NOT_ELIGIBLE, "no list of employees is kept: delegation.local_list")
+                if not new.name:
+                    raise Refusal(Reason.NOT_ELIGIBLE, "an employee needs a name: the directory has none")
+            elif not new.common_name:
                 raise Refusal(Reason.NOT_ELIGIBLE, f"a box of kind {new.kind.value} needs its certificate's CN")
             dossier = Dossier(
                 new.address, new.kind, new.holder, new.name or structure.name, common_name=new.common_name
@@ -226,7 +231,7 @@ class Enrolment:
             secrets,
             tuple(
                 (names.digest(name), names.seal(FolderId(plan.first_folder + k), name), names.seal_subscription(name))
-                for k, (name, _) in enumerate(FOLDERS)
+                for k, (name, _) in enumerate(_folders_of(plan.new.kind))
             ),
         )
 
@@ -237,7 +242,7 @@ class Enrolment:
 
     def _insert(self, tx: Transaction, row: _Sealed) -> None:
         plan, credentials, now = row.plan, self._standing.credentials, int(tx.now)
-        quota = plan.new.quota_octets
+        quota = 0 if plan.new.kind is BoxKind.EMP else plan.new.quota_octets
         accounts.add(
             tx,
             account_id=plan.account,
@@ -251,7 +256,9 @@ class Enrolment:
             inbox_id=plan.first_folder,
             created_at=now,
         )
-        for k, ((_, role), (digest, sealed, subscription)) in enumerate(zip(FOLDERS, row.names, strict=True)):
+        for k, ((_, role), (digest, sealed, subscription)) in enumerate(
+            zip(_folders_of(plan.new.kind), row.names, strict=True)
+        ):
             folder = FolderId(plan.first_folder + k)
             folders.add(
                 tx,
@@ -267,14 +274,21 @@ class Enrolment:
             folders.subscribe(tx, plan.account, digest, subscription)
         replays.notify(tx, plan.account, "session")
         details = {"administrator": self._administrator, "kind": plan.new.kind.value}
+        if plan.new.kind is BoxKind.EMP:
+            details |= {"structure": plan.new.holder}
         tx.trail(Event(Kind.ACCOUNT_CREATED, plan.account, str(plan.new.address), details=details))
+
+
+def _folders_of(kind: BoxKind) -> tuple[tuple[str, SpecialUse | None], ...]:
+    """An employee's account has an INBOX, since every account has one, and nothing comes to it."""
+    return FOLDERS[:1] if kind is BoxKind.EMP else FOLDERS
 
 
 def check_password(kind: BoxKind, address: Address, password: Secret | None) -> None:
     """Raises Refusal(MECHANISM) where this kind of box has none, WEAK_PASSWORD where it is easily guessed."""
     if password is None:
         return
-    if kind is not BoxKind.PER:
+    if kind not in PERSONS:
         raise Refusal(Reason.MECHANISM, f"a box of kind {kind.value} is opened by certificates and by delegates")
     prepared = saslprep(password.reveal())
     if prepared is None:

@@ -87,7 +87,7 @@ class Gate:
         """Raises Refusal(UNAVAILABLE) where the directory is needed and there is none."""
         if not self._is_own(address):
             return RecipientFacts(own_domain=False)
-        if row is None:
+        if row is None or row.kind == BoxKind.EMP.value:  # an employee has no box
             stale = self._standing.directory_stale()
             listed, holder_listed = self._listed(address)
             return RecipientFacts(
@@ -172,8 +172,9 @@ class Gate:
 
         Their boxes, in their order. Raises Refusal(NOT_YOUR_ADDRESS, NO_RIGHT, UNAVAILABLE) for the first that isn't.
         """
-        # in one's own box its address needs no look; a delegation may have ended meanwhile
-        own = principal.address.key if principal.account == principal.person else None
+        # in one's own box its address needs no look; a delegation may have ended meanwhile, and an employee has no box
+        at_home = principal.account == principal.person and principal.kind is not BoxKind.EMP
+        own = principal.address.key if at_home else None
         others = {a.key: self._standing.credentials.address_digest(a) for a in addresses if a.key != own}
         boxes: dict[str, AccountId] = {} if own is None else {own: principal.account}
         if others:
@@ -199,7 +200,7 @@ class Gate:
                 found[key] = AccountId(0), SenderFacts(own=False)
                 continue
             dossier = credentials.dossier(row.account_id, row.sealed)
-            own = dossier.subject == subject
+            own = dossier.subject == subject and dossier.kind is not BoxKind.EMP
             delegated = NONE if own else delegations.rights(tx, row.account_id, principal.person)
             listed = not delegated or not self._standing.struck_off(dossier)
             found[key] = row.account_id, SenderFacts(own, delegated, listed)

@@ -12,7 +12,7 @@ from typing import Final
 from mssmail.audit.events import Event, Kind, Value
 from mssmail.base.address import Address
 from mssmail.base.ids import AccountId
-from mssmail.base.principal import BoxKind
+from mssmail.base.principal import PERSONS, BoxKind
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.base.saslprep import saslprep
 from mssmail.base.secret import Secret
@@ -219,7 +219,7 @@ class People:
         secret = otp.new_secret()
 
         def act(tx: Transaction, row: AccountRow) -> dict[str, Value]:
-            if row.kind != BoxKind.PER.value:
+            if BoxKind(row.kind) not in PERSONS:
                 raise Refusal(Reason.MECHANISM, f"a box of kind {row.kind} has no code")
             return self._put_secrets(tx, row, lambda s: replace(s, totp_secret=secret, recovery=()))
 
@@ -253,9 +253,11 @@ class People:
     # --- quota ---
 
     async def set_quota(self, address: Address, octets: int) -> None:
-        """What is there already stays, and counts."""
+        """What is there already stays, and counts. Raises Refusal(MECHANISM) for an employee, who has no box."""
 
         def act(tx: Transaction, row: AccountRow) -> dict[str, Value]:
+            if row.kind == BoxKind.EMP.value:
+                raise Refusal(Reason.MECHANISM, "an employee has no box")
             accounts.set_quota(tx, row.account_id, octets)
             return {"octets": octets, "before": row.quota_octets}
 

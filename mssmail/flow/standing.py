@@ -119,8 +119,11 @@ class Standing:
     def struck_off(self, dossier: Dossier) -> bool:
         """Whether the newest extract lacks the holder. Raises Refusal(UNAVAILABLE) while there is no directory.
 
-        A professional must be in it with an allowed profession, a structure must hold a box.
+        A professional must be in it with an allowed profession, a structure must hold a box; an employee must be on a
+        list that the settings allow, and so must their structure.
         """
+        if dossier.kind is BoxKind.EMP and not self._house.settings.delegation.local_list:
+            return True
         directory, allowed = self._house.directory, self._house.settings.directory.allowed_professions
         if dossier.kind is BoxKind.PER:
             return not directory.holder_active(dossier.holder, allowed)

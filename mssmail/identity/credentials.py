@@ -26,19 +26,22 @@ class Dossier:
     address: Address
     kind: BoxKind
     holder: str
-    """National id of a PER box's professional; structure id (`1`+FINESS, `3`+SIRET…) of an ORG or APP box."""
+    """National id of a PER box's professional; structure id (`1`+FINESS, `3`+SIRET…) of an ORG or APP box, and of an
+    employee's (EMP) employer."""
     name: str
     """As people read it."""
     profession: str = ""
     """TRE_G15 code of a PER box's professional when the account was made; what counts is the directory's."""
     common_name: str = ""
-    """CN of an ORG or APP box's certificate; its OU is `holder`."""
+    """CN of an ORG or APP box's certificate, whose OU is `holder`; CN of an employee's card, empty for who has none."""
 
     @property
     def subject(self) -> str:
         """What a certificate that opens this box names; see `person_subject` and `organisation_subject`."""
         if self.kind is BoxKind.PER:
             return person_subject(self.holder)
+        if self.kind is BoxKind.EMP:
+            return person_subject(self.common_name) if self.common_name else f"no card\0{self.address.key}"
         return organisation_subject(self.holder, self.common_name)
 
 

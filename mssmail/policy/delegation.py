@@ -12,7 +12,7 @@ from mssmail.policy.facts import DelegationFacts
 from mssmail.policy.verdict import ALLOW, Deny, Verdict
 
 BOXES = frozenset({BoxKind.PER, BoxKind.ORG})
-DELEGATES = frozenset({BoxKind.PER})
+DELEGATES = frozenset({BoxKind.PER, BoxKind.EMP})
 
 
 def give(facts: DelegationFacts) -> Verdict:
@@ -22,6 +22,8 @@ def give(facts: DelegationFacts) -> Verdict:
         return Deny(Reason.DELEGATION, f"{facts.box.value} can't be delegated to {facts.delegate.value}")
     if facts.same_box:
         return Deny(Reason.DELEGATION, "one's own box")
+    if facts.delegate is BoxKind.EMP and Right.MANAGE in wanted.rights:
+        return Deny(Reason.DELEGATION, "only a registered professional manages a box")
     if not wanted.rights:
         return Deny(Reason.DELEGATION, "no right is given")
     if Right.WRITE in wanted.rights and Right.READ not in wanted.rights:

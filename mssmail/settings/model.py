@@ -265,6 +265,12 @@ class Delegation:
         None,
         "Longest time that a box may be delegated for; unlimited: also until it is withdrawn.",
     )
+    local_list: bool = _setting(
+        kind.switch(),
+        False,
+        "Whether an administrator may enter employees of a structure of the directory who aren't in it themselves "
+        "(AU-037 art. 7): they act in boxes delegated to them, and have none.",
+    )
 
 
 @dataclass(frozen=True, slots=True)
