@@ -9,7 +9,7 @@ from typing import Final
 
 from mssmail.audit.events import Event, Kind, Value
 from mssmail.base.address import Address
-from mssmail.base.principal import BoxKind
+from mssmail.base.principal import PERSONS, BoxKind
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.base.secret import Secret
 from mssmail.flow.house import House
@@ -98,7 +98,7 @@ class Access:
         def act(tx: Transaction, row: AccountRow) -> dict[str, Value]:
             credentials, account = self._standing.credentials, row.account_id
             held = None if row.secrets is None else credentials.secrets(account, row.secrets)
-            if row.kind != BoxKind.PER.value or held is None or not held.totp_secret:
+            if BoxKind(row.kind) not in PERSONS or held is None or not held.totp_secret:
                 raise Refusal(Reason.MECHANISM, "there is no code that they could stand for")
             kept = tuple(recovery.digest(self._house.keys, account, code) for code in codes)
             sealed = credentials.seal_secrets(account, replace(held, recovery=kept))

@@ -13,7 +13,7 @@ from typing import Final
 from mssmail.audit.events import Event, Kind, Value
 from mssmail.base.address import Address
 from mssmail.base.ids import AccountId
-from mssmail.base.principal import BoxKind
+from mssmail.base.principal import PERSONS, BoxKind
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.base.saslprep import saslprep
 from mssmail.base.secret import Secret
@@ -78,7 +78,7 @@ class Activations:
             row = accounts.by_address(tx, self._standing.credentials.address_digest(address))
             if row is None or row.state is State.CLOSED:
                 raise Refusal(Reason.ACCOUNT_MISSING, str(address))
-            if row.kind != BoxKind.PER.value:
+            if BoxKind(row.kind) not in PERSONS:
                 raise Refusal(Reason.MECHANISM, f"a box of kind {row.kind} is opened by certificates and by delegates")
             if row.state is not State.OPEN:
                 raise Refusal(Reason.SUSPENDED, str(address))
