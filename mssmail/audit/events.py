@@ -65,6 +65,7 @@ class Kind(IntEnum):
     UNDELEGATED = 77
     GRANTS_ENDED = 78
     QUOTA_SET = 79
+    LIMITS_SET = 145
 
     ADMINISTERED = 130
     """An administrator's verb was let through at the admin socket; its act stands for itself."""

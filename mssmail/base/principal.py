@@ -5,6 +5,7 @@ from enum import Enum, unique
 
 from mssmail.base.address import Address
 from mssmail.base.ids import AccountId
+from mssmail.base.limits import NO_LIMITS, Limits
 from mssmail.base.rights import FULL, Right
 
 
@@ -77,6 +78,8 @@ class Principal:
     """What `person` may do in the box: everything in their own. In another's it is checked again at each act."""
     delegated_until: int | None = None
     """When the delegation ends that lets them in; None where it has no end, and in one's own box."""
+    limits: Limits = NO_LIMITS
+    """Of `person`'s account alone."""
 
 
 @dataclass(frozen=True, slots=True)

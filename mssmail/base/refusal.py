@@ -30,6 +30,8 @@ class Reason(Enum):
     """Too many failures from this address or on this account; passes with time."""
     CERTIFICATE = "certificate"
     """The certificate is revoked, out of date, of the wrong kind or names nobody here."""
+    SOURCE = "source"
+    """This account signs in from other addresses alone."""
     NOT_DELEGATED = "not-delegated"
     NO_RIGHT = "no-right"
     """The box is delegated to this person, but not for that."""

@@ -10,6 +10,7 @@ from mssmail.base.principal import PERSONS, BoxKind
 from mssmail.base.role import Act
 from mssmail.cli import prompt, screen
 from mssmail.cli.admin import told
+from mssmail.cli.limits import limits
 from mssmail.cli.verb import ADDRESS, JSON, UNUSABLE, Desk, Stop, act, address_of, by, settings_of
 
 if TYPE_CHECKING:
@@ -308,3 +309,6 @@ def quota(
     box, octets = address_of(address), _size(size)
     act(ctx, lambda desk: desk.people.set_quota(box, octets))
     screen.line(f"{box}: {size}")
+
+
+app.command()(limits)

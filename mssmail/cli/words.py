@@ -18,6 +18,7 @@ WORDS: Final[dict[Reason, str]] = {
     Reason.GRANT_ENDED: "the grant has ended: a new code is due",
     Reason.LOCKED: "locked after too many failures; `mssmail ban clear` lifts that",
     Reason.CERTIFICATE: "the certificate is revoked, out of date, of the wrong kind, or names nobody here",
+    Reason.SOURCE: "may not sign in from this address",
     Reason.NOT_DELEGATED: "isn't delegated to that box",
     Reason.NO_RIGHT: "the delegation doesn't give that right",
     Reason.DELEGATION: "not a delegation that can be given",

@@ -315,6 +315,7 @@ class Login:
             box_standing=None if box is None else AccountStanding(box.state.value),
             box_holder_listed=listed if box is asked.person else box is not None and self._listed(box),
             needed=NEEDED.get(door.protocol, FULL),
+            source_allowed=self._dossier(asked.person).limits.lets_in(door.client),
         )
         verdict = access(facts)
         return verdict.refusal() if isinstance(verdict, Deny) else None
@@ -338,6 +339,7 @@ class Login:
             protocol=door.protocol,
             rights=FULL if asked.delegation is None else asked.delegation.rights,
             delegated_until=None if asked.delegation is None else asked.delegation.until_at,
+            limits=self._dossier(asked.person).limits,
         )
 
     def _signed_in(self, tx: Transaction, principal: Principal, more: dict[str, Value]) -> None:

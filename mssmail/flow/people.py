@@ -12,6 +12,7 @@ from typing import Final
 from mssmail.audit.events import Event, Kind, Value
 from mssmail.base.address import Address
 from mssmail.base.ids import AccountId
+from mssmail.base.limits import Limits
 from mssmail.base.principal import PERSONS, BoxKind
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.base.saslprep import saslprep
@@ -60,6 +61,7 @@ class AccountView:
     signed_in_at: int | None
     term_s: int | None
     """Its own retention term in seconds, None for the default."""
+    limits: Limits
     touched: bool
     """Whether state, password or code were changed since it was made."""
     delegates: tuple[Address, ...] = ()
@@ -158,6 +160,7 @@ class People:
             row.created_at,
             row.signed_in_at,
             row.term_s,
+            dossier.limits,
             row.epoch > 0,
         )
 
@@ -262,6 +265,20 @@ class People:
             return {"octets": octets, "before": row.quota_octets}
 
         await self._act(address, Kind.QUOTA_SET, act)
+
+    async def set_limits(self, address: Address, change: Callable[[Limits], Limits]) -> Limits:
+        """Change what an account may send and where it may sign in from; open sessions end. The limits from now on."""
+        made: list[Limits] = []
+
+        def act(tx: Transaction, row: AccountRow) -> dict[str, Value]:
+            dossier = self._dossier(row)
+            made[:] = [change(dossier.limits)]
+            sealed = self._standing.credentials.seal_dossier(row.account_id, replace(dossier, limits=made[0]))
+            accounts.set_dossier(tx, row.account_id, sealed)
+            return {"limits": [f"{name}={value}" for name, value in made[0].stored().items()]}
+
+        await self._act(address, Kind.LIMITS_SET, act)
+        return made[0]
 
     # --- what all acts share ---
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from mssmail.base.address import Address
 from mssmail.base.ids import AccountId
+from mssmail.base.limits import NO_LIMITS, Limits
 from mssmail.base.principal import BoxKind
 from mssmail.crypto.format import name_aad
 from mssmail.crypto.keys import KeyRing
@@ -34,6 +35,7 @@ class Dossier:
     """TRE_G15 code of a PER box's professional when the account was made; what counts is the directory's."""
     common_name: str = ""
     """CN of an ORG or APP box's certificate, whose OU is `holder`; CN of an employee's card, empty for who has none."""
+    limits: Limits = NO_LIMITS
 
     @property
     def subject(self) -> str:
@@ -88,6 +90,7 @@ class Credentials:
             "n": dossier.name,
             "p": dossier.profession,
             "c": dossier.common_name,
+            "l": dossier.limits.stored(),
         }
         return self._keys.seal_system(_encode(content), name_aad(b"dossier", account, 0))
 
@@ -104,6 +107,7 @@ class Credentials:
                 content["n"],
                 content.get("p", ""),
                 content.get("c", ""),
+                Limits.read(content.get("l", {})),
             )
             if len(self._opened) >= _REMEMBERED:
                 self._opened.clear()

@@ -15,6 +15,8 @@ def access(facts: AccessFacts) -> Verdict:
     own = _standing(facts.standing, holder_listed=facts.holder_listed)
     if own is not ALLOW:
         return own
+    if not facts.source_allowed:
+        return Deny(Reason.SOURCE)
     if facts.same_box and facts.box_standing is None:
         return ALLOW
     if facts.box_standing is None or not (facts.same_box or facts.needed in facts.delegated):

@@ -39,6 +39,7 @@ VERBS: Final[Mapping[str, Rule]] = {
     "account close": _OPERATOR | _SECURITY,
     "account create": _OPERATOR,
     "account enrol": _OPERATOR | _SECURITY,
+    "account limits": _OPERATOR | _SECURITY,
     "account list": _OPERATOR | _SECURITY,
     "account otp": _OPERATOR | _SECURITY,
     "account password": _OPERATOR | _SECURITY,

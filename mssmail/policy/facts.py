@@ -53,6 +53,8 @@ class AccessFacts:
     box_holder_listed: bool = False
     needed: Right = Right.READ
     """What a delegate must be allowed for this door to open."""
+    source_allowed: bool = True
+    """Whether the account that signs in may do so from this client's address."""
 
 
 @dataclass(frozen=True, slots=True)

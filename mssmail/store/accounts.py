@@ -97,6 +97,11 @@ _SET_SECRETS = Statement(
     .where(accounts.c.account_id == bindparam("account"))
     .values(secrets=bindparam("secrets"), epoch=accounts.c.epoch + bindparam("raise"))
 )
+_SET_DOSSIER = Statement(
+    update(accounts)
+    .where(accounts.c.account_id == bindparam("account"))
+    .values(sealed=bindparam("content"), epoch=accounts.c.epoch + 1)
+)
 _USE_STEP = Statement(
     update(accounts)
     .where(accounts.c.account_id == bindparam("account"), accounts.c.last_step < bindparam("step"))
@@ -197,6 +202,11 @@ def set_state(tx: Transaction, account: AccountId, state: State) -> None:
 
 def set_secrets(tx: Transaction, account: AccountId, secrets: bytes | None, *, end_sessions: bool) -> None:
     tx.run(_SET_SECRETS, account=account, secrets=secrets, **{"raise": int(end_sessions)})
+
+
+def set_dossier(tx: Transaction, account: AccountId, sealed: bytes) -> None:
+    """Also raises the epoch, so that sessions begin anew with what it says now."""
+    tx.run(_SET_DOSSIER, account=account, content=sealed)
 
 
 def use_step(tx: Transaction, account: AccountId, step: int) -> bool:

@@ -125,6 +125,39 @@ def test_generated_password_is_shown(house: House) -> None:
     assert re.search(r"password: \S{16}\n", house("account", "password", CLAIRE, "--generate").out)
 
 
+def test_limits(house: House) -> None:
+    """An account's own limits are set one by one, shown, and taken back."""
+    call = ("account", "limits", CLAIRE)
+    assert json.loads(house(*call, "--json").out)["messages_per_hour"] is None
+    house(*call, "--messages-per-hour", "50", "--from", "192.0.2.0/24", "--from", "2001:DB8::1")
+    said = json.loads(house(*call, "--recipients-per-day", "0", "--json").out)
+    assert said["networks"] == ["192.0.2.0/24", "2001:db8::1/128"]
+    assert (said["messages_per_hour"], said["recipients_per_day"], said["messages_per_day"]) == (50, 0, None)
+    assert "any number" in house(*call).out
+    house(*call, "--from", "any", "--messages-per-hour", "default", "--recipients-per-day", "default")
+    assert not any(json.loads(house(*call, "--json").out).values())
+    assert "'limits': []" in str(events(house, "--kind", "limits-set")[-1]["details"])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--messages-per-hour", "many"],
+        ["--messages-per-hour", "-1"],
+        ["--recipients-per-day", "10000001"],
+        ["--from", "192.0.2.1/24"],
+        ["--from", "localhost"],
+        ["--from", "any", "--from", "192.0.2.0/24"],
+        ["--from", ""],
+    ],
+)
+def test_no_limits(house: House, wrong: list[str]) -> None:
+    """A limit that can't be read changes nothing."""
+    said = house("account", "limits", CLAIRE, *wrong)
+    assert (said.status, said.out) == (2, "")
+    assert events(house, "--kind", "limits-set") == []
+
+
 def test_delegation_and_quota(house: House) -> None:
     """A box is opened to another professional and closed again; a quota is set."""
     create = ["account", "create", PAUL_ADDRESS, "--holder", PAUL.national_id, "--no-password"]

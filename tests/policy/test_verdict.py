@@ -89,6 +89,16 @@ def test_access_never_opens_by_chance() -> None:
 
 
 @pytest.mark.parametrize(
+    ("standing", "reason"),
+    [(Standing.OPEN, Reason.SOURCE), (Standing.SUSPENDED, Reason.SUSPENDED), (Standing.CLOSED, Reason.CREDENTIALS)],
+)
+def test_source(standing: Standing, reason: Reason) -> None:
+    """From an address that the account isn't let in from, nobody enters; a box in a worse state says that instead."""
+    facts = AccessFacts(standing, True, True, box_standing=standing, box_holder_listed=True, source_allowed=False)
+    assert said(access(facts)) is reason
+
+
+@pytest.mark.parametrize(
     ("facts", "reason"),
     [
         (SenderFacts(own=True), None),

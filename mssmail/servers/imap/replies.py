@@ -73,6 +73,11 @@ REPLIES: dict[Reason, Reply] = {
         "Certificat refusé : révoqué, périmé ou inconnu ici",
         "Certificate refused: revoked, out of date or unknown here",
     ),
+    Reason.SOURCE: _no(
+        Word.AUTHORIZATIONFAILED,
+        "Ce compte ne se connecte pas depuis cette adresse IP : contactez votre opérateur",
+        "This account may not sign in from this IP address: contact your operator",
+    ),
     Reason.NOT_DELEGATED: _no(
         Word.AUTHORIZATIONFAILED,
         "Cette boîte ne vous est pas déléguée",

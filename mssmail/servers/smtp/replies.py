@@ -94,6 +94,12 @@ REASONS: Final[dict[Reason, bytes]] = {
         "Certificat refuse : revoque, perime, ou sans compte ici ; presentez un certificat en cours de validite",
         "Certificate refused: revoked, out of date, or of nobody here; show one that is valid",
     ),
+    Reason.SOURCE: _told(
+        535,
+        "5.7.1",
+        "Connexion refusee : ce compte n'entre pas depuis cette adresse IP ; voyez avec votre administrateur",
+        "Sign-in refused: this account may not sign in from this IP address; see your administrator",
+    ),
     Reason.NOT_DELEGATED: _told(
         535,
         "5.7.8",

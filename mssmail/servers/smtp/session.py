@@ -5,6 +5,7 @@ lives is in `connection`, how a message comes in is in `intake`. It knows comman
 asked of flow. No text of a message, an exception or a peer gets into a log or a reply.
 """
 
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Final, assert_never
 
@@ -246,7 +247,8 @@ class Session(Intake):
     ) -> dict[str, Recipient | Refusal]:
         """What the gate says of each, by key; it isn't asked for who is in already, nor for more than there may be."""
         decided: dict[str, Recipient | Refusal] = dict(self._recipients)
-        room = self._settings.max_recipients - len(decided)
+        most = min(self._settings.max_recipients, principal.limits.recipients_per_message or sys.maxsize)
+        room = most - len(decided)
         asked: dict[str, Address] = {}
         for address in wanted:
             key = address.key
@@ -255,7 +257,7 @@ class Session(Intake):
             if len(asked) < room:
                 asked[key] = address
             else:
-                decided[key] = Refusal(Reason.TOO_MANY_RECIPIENTS, f"over {self._settings.max_recipients}")
+                decided[key] = Refusal(Reason.TOO_MANY_RECIPIENTS, f"over {most}")
         if asked:
             try:
                 answers = await self._server.gate.recipients(principal, list(asked.values()), size_octets)

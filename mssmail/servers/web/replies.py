@@ -62,6 +62,11 @@ REPLIES: Final[dict[Reason, Reply]] = {
         "Certificat refusé : révoqué, périmé, ou sans boîte ici.",
         "Certificate refused: revoked, out of date, or of nobody with a mailbox here.",
     ),
+    Reason.SOURCE: Reply(
+        403,
+        "Ce compte ne se connecte pas depuis cette adresse IP.",
+        "This account may not sign in from this IP address.",
+    ),
     Reason.NOT_DELEGATED: Reply(403, "Cette boîte ne vous est pas déléguée.", "That mailbox isn't delegated to you."),
     Reason.NO_RIGHT: Reply(403, "Votre délégation ne donne pas ce droit.", "Your delegation doesn't give that right."),
     Reason.DELEGATION: Reply(400, "Cette délégation n'est pas possible.", "That delegation can't be given."),

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from mssmail.audit.events import Kind
+from mssmail.base.limits import Limits
 from mssmail.base.refusal import Reason
 from mssmail.flow.submit import Submission
 from mssmail.servers.smtp import connection, intake
@@ -53,6 +54,19 @@ async def test_lines(harbour: Harbour, lines: list[bytes], replies: list[str]) -
     for reply in [*replies, "250 2.0.0"]:
         assert (await client.reply()).startswith(reply)
     assert harbour.login.asked == []
+
+
+async def test_own_recipients_per_message(harbour: Harbour) -> None:
+    """An account's own number of recipients holds where it is below the server's; the others can be sent to next."""
+    harbour.login.principal = replace(harbour.login.principal, limits=Limits(recipients_per_message=2))
+    client = await harbour.enter()
+    await client.ask("EHLO me")
+    await client.ask("AUTH PLAIN " + plain("claire", "good"))
+    for _ in range(2):
+        await client.ask(f"MAIL FROM:<{ME}>")
+        said = [await client.ask(f"RCPT TO:<many{number}@{DOMAIN}>") for number in range(3)]
+        assert [each[:9] for each in said] == ["250 2.1.5", "250 2.1.5", "452 4.5.3"]
+        await client.ask("RSET")
 
 
 async def test_endless_line(harbour: Harbour) -> None:
