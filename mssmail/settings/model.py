@@ -319,6 +319,32 @@ class Sending:
 
 
 @dataclass(frozen=True, slots=True)
+class Application:
+    messages_per_hour: int = _setting(
+        kind.integer(0, 1_000_000),
+        1000,
+        "Messages an application's box may send in an hour of the clock, unless it has a limit of its own; "
+        "0: any number.",
+    )
+    messages_per_day: int = _setting(
+        kind.integer(0, 10_000_000), 10_000, "Messages an application's box may send in a day (UTC); 0: any number."
+    )
+    recipients_per_hour: int = _setting(
+        kind.integer(0, 1_000_000),
+        2000,
+        "Recipients, summed over messages, that an application's box may write to in an hour; 0: any number.",
+    )
+    recipients_per_day: int = _setting(
+        kind.integer(0, 10_000_000),
+        20_000,
+        "Recipients, summed over messages, that an application's box may write to in a day; 0: any number.",
+    )
+    recipients_per_message: int = _setting(
+        kind.integer(1, 10_000), 100, "Recipients of one message of an application's box."
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Imap:
     idle_timeout: Seconds = _setting(
         kind.duration(1, DAY),
@@ -491,6 +517,7 @@ class Settings:
     web: Web = field(default_factory=Web)
     smtp: Smtp = field(default_factory=Smtp)
     sending: Sending = field(default_factory=Sending)
+    application: Application = field(default_factory=Application)
     imap: Imap = field(default_factory=Imap)
     retention: Retention = field(default_factory=Retention)
     store: Store = field(default_factory=Store)

@@ -24,6 +24,8 @@ LIVE: Final = frozenset(
         "oauth": "access_lifetime refresh_lifetime authorization_lifetime device_lifetime registration",
         "web": "session_idle enrolment_lifetime max_connections_per_address",
         "sending": "messages_per_hour messages_per_day recipients_per_hour recipients_per_day",
+        "application": "messages_per_hour messages_per_day recipients_per_hour recipients_per_day "
+        "recipients_per_message",
         "smtp": "timeout max_connections_per_address max_messages_per_hour",
         "imap": "idle_timeout login_timeout max_connections_per_account max_connections_per_address",
         "retention": "default period interval maximum",

@@ -28,6 +28,10 @@ class Sent:
     messages_day: int
     recipients_day: int
 
+    def with_one_more(self) -> "Sent":
+        """After the least message there is."""
+        return Sent(self.messages_hour + 1, self.recipients_hour + 1, self.messages_day + 1, self.recipients_day + 1)
+
 
 def _count(dialect: str) -> ClauseElement:
     make = sqlite_insert if dialect == "sqlite" else pg_insert
@@ -52,6 +56,16 @@ def _count(dialect: str) -> ClauseElement:
 
 
 _COUNT = Statement(_count)
+_SENT = Statement(
+    select(
+        sendings.c.hour,
+        sendings.c.day,
+        sendings.c.messages_hour,
+        sendings.c.recipients_hour,
+        sendings.c.messages_day,
+        sendings.c.recipients_day,
+    ).where(sendings.c.account_id == bindparam("account"))
+)
 _HELD = Statement(
     update(sendings)
     .where(sendings.c.account_id == bindparam("account"), sendings.c.held_at < bindparam("since"))
@@ -73,6 +87,15 @@ def count(tx: Transaction, account: AccountId, messages: int, recipients: int) -
     ).fetchone()
     assert row is not None
     return Sent(*row)
+
+
+def sent(tx: Transaction, account: AccountId) -> Sent:
+    """What was sent in the present hour and day so far."""
+    row = tx.run(_SENT, account=account).fetchone()
+    now = int(tx.now)
+    if row is None or row[1] != now // DAY_S:
+        return Sent(0, 0, 0, 0)
+    return Sent(*row[2:]) if row[0] == now // HOUR_S else Sent(0, 0, row[4], row[5])
 
 
 def hold(tx: Transaction, account: AccountId) -> bool:

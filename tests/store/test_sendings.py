@@ -11,6 +11,7 @@ from mssmail.store import sendings
 from mssmail.store.sendings import Sent
 from tests.support.houses import Home
 
+DAY = 86_400
 ONE, OTHER = AccountId(1), AccountId(2)
 NOON = 1_800_014_400
 """12:00 UTC."""
@@ -42,6 +43,22 @@ def test_windows(home: Home) -> None:
     assert sent(home, NOON, account=OTHER) == Sent(1, 2, 1, 2)
     assert sent(home, NOON + 3600) == Sent(1, 2, 3, 9)
     assert sent(home, NOON + 12 * 3600) == Sent(1, 2, 1, 2)
+
+
+def test_looked_at(home: Home, clock: FakeClock) -> None:
+    """Looking at what was sent changes nothing, and sees the windows end as counting does."""
+
+    def seen() -> Sent:
+        return home.house.read.run_blocking(lambda tx: sendings.sent(tx, ONE))
+
+    assert seen() == Sent(0, 0, 0, 0)
+    for later, expected in ((0, Sent(1, 2, 1, 2)), (3599, Sent(1, 2, 1, 2)), (3600, Sent(0, 0, 1, 2))):
+        if not later:
+            sent(home, NOON)
+        clock.advance(NOON + later - clock.now())
+        assert seen() == expected
+    clock.advance(DAY)
+    assert seen() == Sent(0, 0, 0, 0)
 
 
 def test_held(home: Home, clock: FakeClock) -> None:

@@ -8,6 +8,7 @@ Invariants:
 - however a transaction ends, its submission was finished or aborted.
 """
 
+import sys
 from typing import TYPE_CHECKING, Final
 
 from mssmail.base.principal import Principal, Recipient
@@ -53,6 +54,8 @@ class Intake(Connection):
         """Forget the mail transaction. Mends: an Envelope that holds whole messages."""
         self._mail: Mail | None = None
         self._recipients: dict[str, Recipient] = {}
+        self._recipients_left = sys.maxsize
+        """As far as sending limits go."""
         self._dsn: list[str] = []
         self._tried = False
         self._incoming: Incoming | None = None

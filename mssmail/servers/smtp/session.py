@@ -5,13 +5,13 @@ lives is in `connection`, how a message comes in is in `intake`. It knows comman
 asked of flow. No text of a message, an exception or a peer gets into a log or a reply.
 """
 
-import sys
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Final, assert_never
 
 from mssmail.base.address import Address
-from mssmail.base.principal import Principal, Recipient
+from mssmail.base.principal import BoxKind, Principal, Recipient
 from mssmail.base.refusal import Reason, Refusal
+from mssmail.flow.allowance import NOTHING, Allowance
 from mssmail.flow.sessions import Session as Entered
 from mssmail.metrics.logs import failure, get_logger
 from mssmail.servers.net.bearer import complaint
@@ -197,6 +197,7 @@ class Session(Intake):
         if mail.size_octets > self._settings.max_message_size:
             raise Refusal(Reason.TOO_LARGE, "announced by SIZE")
         await self._server.gate.envelope_sender(principal, mail.sender)
+        self._recipients_left = await Allowance.before(self._server.house, principal, uncapped=self.uncapped)
         self._mail = mail
         return self._say(replies.SENDER_OK)
 
@@ -247,8 +248,8 @@ class Session(Intake):
     ) -> dict[str, Recipient | Refusal]:
         """What the gate says of each, by key; it isn't asked for who is in already, nor for more than there may be."""
         decided: dict[str, Recipient | Refusal] = dict(self._recipients)
-        most = min(self._settings.max_recipients, principal.limits.recipients_per_message or sys.maxsize)
-        room = most - len(decided)
+        most = self._most_recipients(principal)
+        room = min(most, self._recipients_left) - len(decided)
         asked: dict[str, Address] = {}
         for address in wanted:
             key = address.key
@@ -257,7 +258,10 @@ class Session(Intake):
             if len(asked) < room:
                 asked[key] = address
             else:
-                decided[key] = Refusal(Reason.TOO_MANY_RECIPIENTS, f"over {most}")
+                full = most <= self._recipients_left
+                decided[key] = Refusal(Reason.TOO_MANY_RECIPIENTS if full else Reason.SENDING_LIMIT, f"over {room}")
+        if any(each.reason is Reason.SENDING_LIMIT for each in decided.values() if isinstance(each, Refusal)):
+            await Allowance(NOTHING, principal, 0).refused(self._server.house, "recipients")
         if asked:
             try:
                 answers = await self._server.gate.recipients(principal, list(asked.values()), size_octets)
@@ -268,6 +272,13 @@ class Session(Intake):
                 answers = [Refusal(Reason.UNAVAILABLE)] * len(asked)
             decided.update(zip(asked, answers, strict=True))
         return decided
+
+    def _most_recipients(self, principal: Principal) -> int:
+        """Of one message."""
+        most, own = self._settings.max_recipients, principal.limits.recipients_per_message
+        if own is None and principal.kind is BoxKind.APP:
+            own = self._server.house.settings.application.recipients_per_message
+        return min(most, own) if own else most
 
     def _answer_rcpt(self, rcpt: Rcpt, decided: Recipient | Refusal) -> None:
         if isinstance(decided, Refusal):

@@ -9,11 +9,12 @@ import pytest
 
 from mssmail.audit.events import Kind
 from mssmail.base.limits import Limits
+from mssmail.base.principal import BoxKind
 from mssmail.base.refusal import Reason
 from mssmail.flow.submit import Submission
 from mssmail.servers.smtp import connection, intake
 from mssmail.servers.smtp.roles import Role
-from mssmail.settings.model import Sending
+from mssmail.settings.model import Application, Sending
 from mssmail.settings.units import Seconds
 from mssmail.store import trail
 from tests.servers.smtp.harbour import Harbour, b64, plain
@@ -67,6 +68,36 @@ async def test_own_recipients_per_message(harbour: Harbour) -> None:
         said = [await client.ask(f"RCPT TO:<many{number}@{DOMAIN}>") for number in range(3)]
         assert [each[:9] for each in said] == ["250 2.1.5", "250 2.1.5", "452 4.5.3"]
         await client.ask("RSET")
+
+
+@pytest.mark.parametrize("kind", [BoxKind.PER, BoxKind.APP])
+async def test_own_limits_before_the_message(harbour: Harbour, kind: BoxKind) -> None:
+    """Who has limits of their own is held to them over loopback too, at MAIL and RCPT, before a message comes."""
+    own = Limits(messages_per_hour=2, recipients_per_day=3)
+    harbour.login.principal = replace(harbour.login.principal, kind=kind, limits=own)
+    client = await harbour.signed_in()
+    await client.begin_mail()
+    assert (await client.ask(f"From: {ME}", "", ".")).startswith("250 2.6.0")
+    assert (await client.ask(f"MAIL FROM:<{ME}>")).startswith("250")
+    said = [await client.ask(f"RCPT TO:<{local}@{DOMAIN}>") for local in ("claire", "paul", "many")]
+    assert [each[:9] for each in said] == ["250 2.1.5", "250 2.1.5", "451 4.7.1"]
+    assert (await client.ask("DATA")).startswith("354")
+    assert (await client.ask(f"From: {ME}", "", ".")).startswith("250 2.6.0")
+    assert (await client.ask(f"MAIL FROM:<{ME}>")).startswith("451 4.7.1")
+    held = [row for row in harbour.trail() if row.kind == Kind.SENDING_HELD]
+    assert len(held) == 1
+
+
+async def test_application_recipients_per_message(home: Home) -> None:
+    """An application's box has the settings' number of recipients where it has none of its own."""
+    harbour = Harbour(home, replace(home.settings, application=Application(recipients_per_message=2)))
+    harbour.login.principal = replace(harbour.login.principal, kind=BoxKind.APP)
+    await harbour.open(Role.SUBMISSIONS)
+    client = await harbour.signed_in()
+    await client.ask(f"MAIL FROM:<{ME}>")
+    said = [await client.ask(f"RCPT TO:<many{number}@{DOMAIN}>") for number in range(3)]
+    assert [each[:9] for each in said] == ["250 2.1.5", "250 2.1.5", "452 4.5.3"]
+    await harbour.close()
 
 
 async def test_endless_line(harbour: Harbour) -> None:
