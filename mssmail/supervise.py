@@ -14,7 +14,7 @@ import os
 import select
 import signal
 import socket
-import sys
+import subprocess
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,7 +61,7 @@ Runner = Callable[[Coroutine[None, None, None]], None]
 
 
 class Beside(Protocol):
-    """What lives beside the workers, in a process without threads or a loop."""
+    """What lives beside the workers, in a small process of its own."""
 
     def open(self) -> None:
         """Take its place, in the first process. Raises OSError."""
@@ -72,8 +72,8 @@ class Beside(Protocol):
     def close(self) -> None:
         """Let go of that one, in the first process."""
 
-    def live(self, life: int) -> None:
-        """Its whole life: until the other end of the pipe `life` is closed."""
+    def command(self, life: int) -> Sequence[str]:
+        """What starts it, with both descriptors open: it lives until the other end of the pipe `life` is closed."""
 
 
 def holder(run_folder: Path) -> int | None:
@@ -119,7 +119,7 @@ def run(
 ) -> int:
     """Serve until SIGTERM or SIGINT; the exit status. `on_ready` is told the ports once every worker accepts.
 
-    `beside` lives in a process of its own, forked before any worker, for as long as this one.
+    `beside` lives in a process of its own, begun before any worker, for as long as this one.
 
     `on_reload` is called, at SIGHUP, in a process that forks workers and is none itself: for those that it forks later.
 
@@ -144,41 +144,25 @@ def run(
 def _accompanied(beside: Beside | None) -> Iterator[Callable[[], None]]:
     """Let `beside` live in a process of its own; yields what a process forked later does to let go of it.
 
-    It holds nothing of ours: no port and no lock outlive this process in it, however this one ends. Nobody starts it
-    again: what little it does is done in processes of its own.
+    It is started anew, not forked: of a server's memory it would keep what the server soon gives back. It holds nothing
+    of ours: no port and no lock outlive this process in it, however this one ends. Nobody starts it again: what little
+    it does is done in processes of its own.
     """
     if beside is None:
         yield lambda: None
         return
     beside.open()
     life, hold = os.pipe()
-    sys.stdout.flush()
-    pid = os.fork()
-    if not pid:
-        try:
-            for fd in (0, 1, 2):
-                with contextlib.suppress(OSError):
-                    os.fstat(fd)
-                    continue
-                os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
-            low = 3
-            for kept in sorted((life, beside.fileno())):
-                os.closerange(low, kept)
-                low = kept + 1
-            os.closerange(low, os.sysconf("SC_OPEN_MAX"))
-            beside.live(life)
-        except BaseException as error:  # noqa: BLE001 - the child ends here, whatever happened
-            failure(_log, "companion failed", error)
-        finally:
-            os._exit(0)
-    os.close(life)
-    beside.close()
     try:
+        process = subprocess.Popen(  # noqa: S603 - ours, its words are numbers and a file
+            beside.command(life), pass_fds=(life, beside.fileno()), stdin=subprocess.DEVNULL
+        )
+        os.close(life)
+        beside.close()
         yield lambda: os.close(hold)
     finally:
         os.close(hold)
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(pid, 0)
+    process.wait()
 
 
 async def _alone(worker: Worker, places: dict[str, Place], on_ready: Callable[[dict[str, Place]], None]) -> None:

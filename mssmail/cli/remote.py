@@ -6,7 +6,9 @@ by the same command line, admitted, and carried out.
 """
 
 import os
+import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,13 +96,51 @@ def _closed(folder: Path) -> bool:
     return not _absent(folder) and not os.access(folder, os.R_OK | os.W_OK | os.X_OK)
 
 
-def service(settings: "Settings", file: Path | None) -> "LocalService":
-    """The server's side. `file`: its configuration, read again for each call."""
+@dataclass(frozen=True, slots=True)
+class Companion:
+    """The admin socket as a server starts it: listened at in its own process, served by one of `cli/companion`."""
+
+    settings: "Settings"
+    service: "LocalService"
+    file: Path | None
+
+    def open(self) -> None:
+        """Raises OSError, with the socket's path."""
+        self.service.open()
+
+    def fileno(self) -> int:
+        return self.service.fileno()
+
+    def close(self) -> None:
+        self.service.close()
+
+    def command(self, life: int) -> list[str]:
+        """-P: no module is taken from the folder that the server happens to be in."""
+        log = self.settings.log
+        words = self.fileno(), life, self.service.folder, log.level, log.format, self.file or ""
+        return [sys.executable, "-P", "-m", "mssmail.cli.companion", *map(str, words)]
+
+
+def companion(settings: "Settings", file: Path | None) -> Companion:
+    """The server's side, for `supervise`. `file`: its configuration, read for each call."""
     from mssmail.servers.net.local import LocalService
     from mssmail.settings.place import run_folder
 
     admin = settings.admin
-    return LocalService(admin.socket, admin.group, run_folder(settings), partial(_answer, file))
+    return Companion(settings, LocalService(admin.socket, admin.group, run_folder(settings), _unasked), file)
+
+
+def _unasked(_: "Call") -> int:
+    raise AssertionError("calls are answered in the process beside")
+
+
+def serve(listener: int, life: int, folder: Path, file: Path | None) -> None:
+    """Answer at a socket that another process listens at, until that one is gone."""
+    from mssmail.servers.net.local import LocalService
+
+    service = LocalService(Path(), "", folder, partial(_answer, file))
+    service.adopt(listener)
+    service.live(life)
 
 
 def _answer(file: Path | None, call: "Call") -> int:
@@ -124,8 +164,6 @@ def _answer(file: Path | None, call: "Call") -> int:
 
 def _unable(stop: Stop) -> int:
     """The server itself isn't fit; its faults name files, and are its operator's affair."""
-    import sys
-
     sys.stderr.write("mssmail: the server can't carry this out now; its operator finds out by `mssmail doctor`\n")
     sys.stderr.flush()
     return stop.status or UNUSABLE

@@ -88,7 +88,7 @@ class LocalService:
         """`group`: whose members may connect, empty for everybody. `folder`: where calls have folders of their own."""
         self._path = path
         self._group = group
-        self._folder = folder
+        self.folder = folder
         self._answer = answer
         self._listener: socket.socket | None = None
         self._calls: dict[int, int] = {}
@@ -130,6 +130,11 @@ class LocalService:
         assert self._listener is not None
         return self._listener.fileno()
 
+    def adopt(self, listener: int) -> None:
+        """Take over the descriptor that `open` listens at, in another process."""
+        self._listener = socket.socket(fileno=listener)
+        self._listener.setblocking(False)
+
     def live(self, life: int) -> None:
         """Serve until the pipe `life` is closed at its other end. This process and those below it are then gone."""
         assert self._listener is not None
@@ -137,7 +142,7 @@ class LocalService:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        for leftover in self._folder.glob("call-*"):
+        for leftover in self.folder.glob("call-*"):
             shutil.rmtree(leftover, ignore_errors=True)
         ends: dict[int, int] = {}
         while True:
@@ -188,7 +193,7 @@ class LocalService:
                 self._listener.close()
                 for fd in ends:
                     os.close(fd)
-                _converse(connection, uid, life, self._folder / f"call-{os.getpid()}", self._answer)
+                _converse(connection, uid, life, self.folder / f"call-{os.getpid()}", self._answer)
             except BaseException as error:  # noqa: BLE001 - the child ends here, whatever happened
                 failure(_log, "admin call", error)
             finally:
