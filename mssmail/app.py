@@ -28,6 +28,7 @@ from mssmail.crypto.keystore import KeyStore
 from mssmail.crypto.kms.interface import KeyProviderError
 from mssmail.crypto.kms.local import LocalKeyProvider, create_root
 from mssmail.directory.lookup import Directory
+from mssmail.directory.trustlist import Trust
 from mssmail.flow.bearer import TokenLogin
 from mssmail.flow.changes import Changes
 from mssmail.flow.gate import Gate
@@ -42,6 +43,9 @@ from mssmail.flow.revocation import Revocation
 from mssmail.flow.sessions import POLL_S, Sessions
 from mssmail.flow.standing import ASK_AGAIN_S, Standing
 from mssmail.flow.submit import Rate
+from mssmail.flow.trust import white_list_path
+from mssmail.flow.trust_schedule import LOOK_S as TRUST_LOOK_S
+from mssmail.flow.trust_schedule import TrustSchedule
 from mssmail.flow.watch import Watch
 from mssmail.identity.anchors import TrustFileError
 from mssmail.identity.certificates import Certificates
@@ -171,6 +175,7 @@ class Assembly:
             _bodies(settings),
             BodyNumbers(chain or 0),
             directory,
+            Trust(white_list_path(settings), clock),
             changes,
             slot,
             crypto_work,
@@ -348,6 +353,7 @@ class _Worker:
         self._renewal = Renewal(house, standing)
         self._notices = Notices(house, standing.credentials)
         self._revocation = Revocation(house, self._certificates)
+        self._trust = TrustSchedule(house)
         self._tls = ServerTls(house.settings)
         rate = Rate(house)
         self._smtp = [
@@ -375,6 +381,7 @@ class _Worker:
         self._begin("ocsp", ASK_AGAIN_S, lambda: self._standing.ask_again(self._sessions.certificates()))
         self._begin("directory", LOOK_S, self._renewal.look)
         self._begin("revocation", LISTS_LOOK_S, self._revocation.look)
+        self._begin("white list", TRUST_LOOK_S, self._trust.look)
         self._begin("search", EVERY_S, self._indexer.run)
         self._begin("notices", NOTICES_LOOK_S, self._notices.look)
         self._begin("trail term", 3600.0, self._watch.cut)
@@ -479,6 +486,7 @@ class _Worker:
         self._renewal.close()
         self._login.close()
         self._revocation.close()
+        self._trust.close()
         self._standing.close()
         for listener in self._listeners:
             listener.close()

@@ -165,6 +165,7 @@ def _house(settings: "Settings") -> "Iterator[Finding]":
         with assembled(settings) as assembly:
             yield ok("key store", "opens with this root key")
             yield doctor.examine_directory(assembly.house)
+            yield from doctor.examine_trust(assembly.house)
             running = holder(run_folder(settings)) is not None
             yield from asyncio.run(doctor.examine_store(assembly.house, running=running))
     except Unusable as problem:

@@ -28,6 +28,7 @@ from mssmail.cli import (
     retention,
     serve,
     token,
+    trust,
 )
 from mssmail.cli import session as sessions
 from mssmail.cli.remote import routed
@@ -69,7 +70,7 @@ app.command()(init.init)
 app.command()(serve.serve)
 app.command()(doctor.doctor)
 app.command()(demo.demo)
-for noun in (account, admin, audit, ban, cert, config, delegation, directory, grant, keys, retention, token):
+for noun in (account, admin, audit, ban, cert, config, delegation, directory, grant, keys, retention, token, trust):
     app.add_typer(noun.app)
 
 

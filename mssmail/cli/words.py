@@ -56,7 +56,7 @@ WORDS: Final[dict[Reason, str]] = {
     Reason.NOT_PERMITTED: "not permitted",
     Reason.ADMINISTRATOR: "that can't be done with an administrator",
     Reason.ORDER: "that order can't be carried out",
-    Reason.IMPORT: "not imported, the directory in service serves on",
+    Reason.IMPORT: "not imported, what was in service serves on",
 }
 
 

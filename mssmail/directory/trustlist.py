@@ -15,6 +15,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from enum import Enum, unique
+from hashlib import sha256
 from pathlib import Path
 from threading import Lock
 from typing import Final
@@ -41,6 +43,27 @@ _MAX_DEPTH: Final = 16
 _MAX_TEXT: Final = 4096
 
 
+@unique
+class Cause(Enum):
+    """Why a list may not serve."""
+
+    MALFORMED = "malformed"
+    EMPTY = "empty"
+    FUTURE = "future"
+    OLDER = "older"
+    SHRUNK = "shrunk"
+    NONE = "none"
+    """There is no list before the one in service."""
+
+
+class Unfit(Refusal):
+    """This list may not serve; the one in service does."""
+
+    def __init__(self, cause: Cause, detail: str) -> None:
+        super().__init__(Reason.IMPORT, detail)
+        self.cause = cause
+
+
 @dataclass(frozen=True, slots=True)
 class TrustList:
     """A list that was read. Domains are in lower case."""
@@ -51,6 +74,10 @@ class TrustList:
     entries: int
     unread: int = 0
     """Entries left out because their domain or name can't be read."""
+    names: frozenset[DistinguishedName] = field(default=frozenset(), repr=False)
+    """Every certificate's name in it."""
+    digest: str = ""
+    """SHA-256 of its octets, in hexadecimal."""
 
     def lists(self, domain: str) -> bool:
         return domain in self.operators
@@ -58,6 +85,10 @@ class TrustList:
     def speaks_for(self, name: DistinguishedName, domain: str) -> bool:
         """Whether a certificate's name is one of the domain's."""
         return name in self.operators.get(domain, ())
+
+    def knows(self, name: DistinguishedName) -> bool:
+        """Whether a certificate's name is any domain's."""
+        return name in self.names
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +102,19 @@ class Difference:
 
 
 def read(octets: bytes) -> TrustList:
-    """Read a list. Raises Refusal(IMPORT) for what isn't one, with the line where that shows.
+    """Read a list. Raises Unfit for what isn't one, with the line where that shows.
 
     Safe against whatever XML may hold: no document type, so no entities; depth, size and text are bounded.
     """
     if len(octets) > MAX_OCTETS:
-        raise Refusal(Reason.IMPORT, f"the list is larger than {MAX_OCTETS >> 20} MiB")
+        raise Unfit(Cause.MALFORMED, f"the list is larger than {MAX_OCTETS >> 20} MiB")
     reader = _Reader()
     try:
         reader.parser.Parse(octets, True)
     except expat.ExpatError as error:
-        raise Refusal(Reason.IMPORT, f"not well-formed: line {error.lineno}: {expat.ErrorString(error.code)}") from None
-    return reader.finish()
+        text = f"not well-formed: line {error.lineno}: {expat.ErrorString(error.code)}"
+        raise Unfit(Cause.MALFORMED if octets.strip() else Cause.EMPTY, text) from None
+    return reader.finish(sha256(octets).hexdigest())
 
 
 def compare(old: TrustList, new: TrustList) -> Difference:
@@ -121,7 +153,7 @@ class _Reader:
         raise self._no("a document type declaration, which a list hasn't got")
 
     def _no(self, what: str) -> Refusal:
-        return Refusal(Reason.IMPORT, f"line {self.parser.CurrentLineNumber}: {what}")
+        return Unfit(Cause.MALFORMED, f"line {self.parser.CurrentLineNumber}: {what}")
 
     def _start(self, element: str, _: dict[str, str]) -> None:
         space, name = element.rpartition(" ")[::2]
@@ -175,19 +207,23 @@ class _Reader:
         else:
             self._operators.setdefault(address.domain, set()).add(name)
 
-    def finish(self) -> TrustList:
+    def finish(self, digest: str) -> TrustList:
         if self._date is None:
-            raise Refusal(Reason.IMPORT, "the list has no DateDeGeneration")
+            raise Unfit(Cause.MALFORMED, "the list has no DateDeGeneration")
         if not self._operators:
-            raise Refusal(Reason.IMPORT, "the list names no domain")
+            raise Unfit(Cause.EMPTY, "the list names no domain")
         operators = {domain: frozenset(names) for domain, names in self._operators.items()}
-        return TrustList(self._date, operators, self._entries, self._unread)
+        names = frozenset(name for listed in operators.values() for name in listed)
+        return TrustList(self._date, operators, self._entries, self._unread, names, digest)
 
 
 class Trust:
-    """The list in service, in a file with the one before it beside. Safe for threads; look-ups take nanoseconds."""
+    """The list in service, in a file with the one before it beside. Safe for threads; look-ups take nanoseconds.
 
-    __slots__ = ("_clock", "_current", "_lock", "_path", "_seen")
+    It is read when it is first asked for: a command that has nothing to do with it needn't wait.
+    """
+
+    __slots__ = ("_clock", "_current", "_lock", "_looked", "_path", "_seen")
 
     def __init__(self, path: Path, clock: Clock) -> None:
         """`path` may not be there yet."""
@@ -196,7 +232,8 @@ class Trust:
         self._lock = Lock()
         self._current: TrustList | None = None
         self._seen: tuple[int, int, int] | None = None
-        self.reload_if_changed()
+        """What the file was like when it was last read, be it in vain."""
+        self._looked = False
 
     @property
     def previous_path(self) -> Path:
@@ -204,20 +241,33 @@ class Trust:
 
     def current(self) -> TrustList | None:
         """The list in service; None while there is none: then no other operator may be spoken with."""
+        if not self._looked:
+            self.reload_if_changed()
         return self._current
 
-    def reload_if_changed(self) -> bool:
-        """Take the file where it was swapped; whether it was. Microseconds when not, some 100 ms when it was."""
+    def changed(self) -> bool:
+        """Whether the file was swapped since it was read: then `reload_if_changed`. Microseconds."""
+        stamp = self._stamp()
+        return stamp is not None and stamp != self._seen
+
+    def _stamp(self) -> tuple[int, int, int] | None:
         try:
             stat = self._path.stat()
         except OSError:
-            return False
-        seen = (stat.st_dev, stat.st_ino, stat.st_mtime_ns)
-        if seen == self._seen:
+            return None
+        return stat.st_dev, stat.st_ino, stat.st_mtime_ns
+
+    def reload_if_changed(self) -> bool:
+        """Take the file where it was swapped; whether it was. Microseconds when not, some 100 ms when it was."""
+        self._looked, seen = True, self._stamp()
+        if seen is None or seen == self._seen:
             return False
         try:
             current = read(self._path.read_bytes())
-        except (OSError, Refusal):
+        except OSError:
+            return False
+        except Refusal:
+            self._seen = seen  # what is no list doesn't become one by being read again
             return False
         self._current, self._seen = current, seen
         return True
@@ -225,14 +275,14 @@ class Trust:
     def take(self, octets: bytes, *, allow_shrink: bool = False, shrink_limit: float) -> tuple[TrustList, Difference]:
         """Put a list in service. `shrink_limit`: largest share of domains that may go at once.
 
-        Raises Refusal(IMPORT) for one that may not serve, Refusal(UNAVAILABLE, STORAGE_FULL) where it can't be kept.
+        Raises Unfit for one that may not serve, Refusal(UNAVAILABLE, STORAGE_FULL) where it can't be kept.
         """
         new = read(octets)
         with self._lock:
             self.reload_if_changed()
             old = self._current
             if new.generated_at > self._clock.now() + AHEAD_S:
-                raise Refusal(Reason.IMPORT, "the list says it was made in the future")
+                raise Unfit(Cause.FUTURE, "the list says it was made in the future")
             if old is not None:
                 self._guard(old, new, allow_shrink=allow_shrink, shrink_limit=shrink_limit)
             self._keep(octets)
@@ -241,12 +291,11 @@ class Trust:
 
     def _guard(self, old: TrustList, new: TrustList, *, allow_shrink: bool, shrink_limit: float) -> None:
         if new.generated_at < old.generated_at:
-            raise Refusal(Reason.IMPORT, "the list is older than the one in service")
+            raise Unfit(Cause.OLDER, "the list is older than the one in service")
         lost = len(old.operators.keys() - new.operators.keys())
         if not allow_shrink and lost > shrink_limit * len(old.operators):
-            raise Refusal(
-                Reason.IMPORT, f"{lost} of {len(old.operators)} domains would go at once; --allow-shrink takes it"
-            )
+            text = f"{lost} of {len(old.operators)} domains would go at once; --allow-shrink takes it"
+            raise Unfit(Cause.SHRUNK, text)
 
     def previous(self) -> TrustList | None:
         """The list before the one in service, if it is still there and readable."""
@@ -256,13 +305,13 @@ class Trust:
             return None
 
     def roll_back(self) -> tuple[TrustList, Difference]:
-        """Put the list before in service again. Raises Refusal(IMPORT) where there is none."""
+        """Put the list before in service again. Raises Unfit where there is none, Refusal as `take`."""
         with self._lock:
             self.reload_if_changed()
             try:
                 octets = self.previous_path.read_bytes()
             except OSError:
-                raise Refusal(Reason.IMPORT, "there is no list before this one") from None
+                raise Unfit(Cause.NONE, "there is no list before this one") from None
             back, old = read(octets), self._current
             self._keep(octets)
             return back, compare(old, back) if old is not None else Difference(tuple(sorted(back.operators)), (), ())

@@ -8,6 +8,7 @@ from typing import Final
 
 from mssmail.base.clock import Clock, utc
 from mssmail.base.refusal import Refusal
+from mssmail.flow import trust
 from mssmail.flow.finding import Finding, Severity, error, note, ok, warning
 from mssmail.flow.house import House
 from mssmail.flow.keep import off_loop
@@ -33,20 +34,20 @@ _OVERDUE_S: Final = 120.0
 def examine_certificates(settings: Settings, clock: Clock) -> Iterator[Finding]:
     """The server's certificate, the anchors, the revocation lists. Opens files alone."""
     yield from _server(settings, clock.now())
-    trust = settings.trust
-    if trust.persons_ca is None and trust.organisations_ca is None:
+    anchors = settings.trust
+    if anchors.persons_ca is None and anchors.organisations_ca is None:
         yield warning(
             "anchors", "none: nobody can sign in by certificate", "set trust.persons_ca, trust.organisations_ca, crls"
         )
         return
-    if trust.allow_test_hierarchy:
+    if anchors.allow_test_hierarchy:
         yield warning(
             "anchors",
             "certificates of the test hierarchy are taken",
             "set trust.allow_test_hierarchy = false in production",
         )
     try:
-        certificates = Certificates(trust, clock)
+        certificates = Certificates(anchors, clock)
     except TrustFileError as problem:
         yield error("anchors", str(problem), "mend the file that is named")
         return
@@ -111,6 +112,21 @@ def examine_directory(house: House) -> Finding:
     if age > settings.stale_after:
         return warning(subject, text, load)
     return ok(subject, text)
+
+
+def examine_trust(house: House) -> Iterator[Finding]:
+    """Whether there is a white list, how old it is, and whether a newer one was refused. Nothing where none is used."""
+    subject, settings, found = "white list", house.settings, trust.status(house)
+    load = "mssmail trust refresh, or mssmail trust import FILE"
+    if found.listed is None:
+        if settings.trust.operators_ca is not None or settings.trust_list.source:
+            yield error(subject, "none is in service: no other operator can be spoken with", load)
+    else:
+        text = f"{len(found.listed.operators)} domains, {found.age_s / DAY:.1f} days old"
+        yield warning(subject, text, load) if found.state == "old" else ok(subject, text)
+    if found.refused is not None:
+        text = f"the newest was refused at {utc(found.refused.at):%Y-%m-%d %H:%M}Z: {found.refused.detail}"
+        yield error(subject, text, "ask its publisher; the one before serves on")
 
 
 async def examine_store(house: House, *, running: bool) -> list[Finding]:

@@ -9,6 +9,7 @@ from mssmail.base.clock import Clock
 from mssmail.base.ids import BodyId
 from mssmail.crypto.keys import KeyRing
 from mssmail.directory.lookup import Directory
+from mssmail.directory.trustlist import Trust
 from mssmail.flow.changes import Changes
 from mssmail.flow.fresh import Fresh
 from mssmail.flow.shelf import Shelf
@@ -49,6 +50,7 @@ class House:
     bodies: Bodies
     body_numbers: BodyNumbers
     directory: Directory
+    white_list: Trust
     changes: Changes
     slot: int
     """This worker's number, from 0; administration commands have -1."""

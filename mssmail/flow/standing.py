@@ -102,6 +102,9 @@ class Standing:
     async def renew_if_changed(self) -> bool:
         """The same for a server: what takes long to read is read beside the loop."""
         changed, self._news = self._house.directory.reload_if_changed() or self._news, False
+        if self._house.white_list.changed():
+            work = self._house.white_list.reload_if_changed
+            await asyncio.get_running_loop().run_in_executor(self._house.crypto_work, work)
         if not self.certificates.changed():
             return changed
         loop = asyncio.get_running_loop()

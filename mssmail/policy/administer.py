@@ -100,6 +100,12 @@ VERBS: Final[Mapping[str, Rule]] = {
     "token client remove": _OPERATOR | _SECURITY,
     "token list": _OPERATOR | _SECURITY,
     "token revoke": _OPERATOR | _SECURITY,
+    "trust diff": _OPERATOR | _SECURITY,
+    "trust import": _OPERATOR | _SECURITY,
+    "trust refresh": _OPERATOR | _SECURITY,
+    "trust rollback": _OPERATOR | _SECURITY,
+    "trust show": _OPERATOR | _SECURITY,
+    "trust status": _OPERATOR | _SECURITY,
 }
 """By the verb as it is typed after `mssmail`."""
 

@@ -15,6 +15,7 @@ _DOMAIN = re.compile(
 _DATABASE = re.compile(r"sqlite://|postgresql\+psycopg://")
 _BODIES = re.compile(r"file:|s3://")
 _SOURCE = re.compile(r"file:///|https://[^/@\s]+(?:/|\Z)")
+_LIST = re.compile(r"file:///.|https://[^/@\s]+(?:/|\Z)")
 _HTTP = re.compile(r"https?://[^/@\s]+(?:/|\Z)")
 _API = re.compile(r"https://[^/@?#\s]+(?:/[^?#\s]*)?")
 _WEB = re.compile(r"https://[^/@?#\s]+/?")
@@ -106,6 +107,8 @@ def _trust(settings: Settings) -> Iterator[tuple[str, str]]:
     trust = settings.trust
     if any(not _HTTP.match(source) for source in trust.crl_sources):
         yield "trust.crl_sources", "each must be an address as http://… or https://…"
+    if settings.trust_list.source and not _LIST.match(settings.trust_list.source):
+        yield "trust_list.source", "must be an address as https://…, or a file as file:///path"
     if trust.ocsp_responder and not _HTTP.match(trust.ocsp_responder):
         yield "trust.ocsp_responder", "must be an address as http://… or https://…"
 

@@ -461,6 +461,35 @@ class Directory:
 
 
 @dataclass(frozen=True, slots=True)
+class TrustList:
+    folder: Path = _setting(
+        kind.path_or_default(), Path(), "Folder of the white lists; empty: trust/ under the data folder."
+    )
+    source: str = _confidential(
+        kind.text(),
+        "",
+        "Where the trust space's white list is fetched from, https://… or a file as file:///path; empty: it is "
+        "imported by hand.",
+    )
+    source_ca: Path | None = _setting(
+        kind.optional_path(),
+        None,
+        "PEM file of the authorities that `source` is trusted by; empty: the system's own.",
+    )
+    refresh_interval: Seconds = _setting(
+        kind.duration(1, 7 * DAY), Seconds(3 * 3600), "How often `source` is asked for what is new."
+    )
+    shrink_limit: float = _setting(
+        kind.fraction(),
+        0.05,
+        "Share of its domains that a new list may lack before it is refused without --allow-shrink.",
+    )
+    stale_after: Seconds = _setting(
+        kind.duration(1), Seconds(3 * DAY), "Age of the list from which an alarm is raised once a day; it serves on."
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Audit:
     retention: Seconds = _setting(
         kind.duration(DAY),
@@ -523,6 +552,7 @@ class Settings:
     store: Store = field(default_factory=Store)
     keys: Keys = field(default_factory=Keys)
     directory: Directory = field(default_factory=Directory)
+    trust_list: TrustList = field(default_factory=TrustList)
     audit: Audit = field(default_factory=Audit)
     admin: Admin = field(default_factory=Admin)
     log: Log = field(default_factory=Log)

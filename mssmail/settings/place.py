@@ -21,6 +21,7 @@ def place(settings: Settings) -> Settings:
     """Return the settings with the data folder absolute and all empty places filled in. Idempotent; touches no disk."""
     data = Path.cwd() / settings.server.data
     folder, lists = settings.directory.folder, settings.trust.crl_folder
+    white = settings.trust_list.folder
     socket = settings.admin.socket
     return replace(
         settings,
@@ -37,6 +38,7 @@ def place(settings: Settings) -> Settings:
         ),
         directory=replace(settings.directory, folder=data / "directory" if folder == Path() else folder),
         trust=replace(settings.trust, crl_folder=data / "revocation" if lists == Path() else lists),
+        trust_list=replace(settings.trust_list, folder=data / "trust" if white == Path() else white),
         admin=replace(settings.admin, socket=data / "admin.sock" if socket == Path() else socket),
     )
 

@@ -32,6 +32,7 @@ LIVE: Final = frozenset(
         "store": "inline_max quota",
         "directory": "allowed_professions shrink_limit source source_ca refresh_interval fhir fhir_key stale_after "
         "max_age",
+        "trust_list": "source source_ca refresh_interval shrink_limit stale_after",
         "audit": "retention checkpoint_interval",
         "admin": "two_persons order_lifetime",
     }.items()

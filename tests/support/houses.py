@@ -14,6 +14,7 @@ from mssmail.crypto.keys import KeyRing
 from mssmail.crypto.keystore import KeyKind, KeyStore
 from mssmail.crypto.kms.local import LocalKeyProvider, create_root
 from mssmail.directory.lookup import Directory
+from mssmail.directory.trustlist import Trust
 from mssmail.flow.boxes import add_folder
 from mssmail.flow.changes import Changes
 from mssmail.flow.fresh import Fresh
@@ -94,6 +95,7 @@ class Home:
             FileBodies(folder / "bodies"),
             BodyNumbers(self.chain),
             Directory(folder / "directory" / "directory.db", self.clock),
+            Trust(folder / "trust" / "list.xml", self.clock),
             changes,
             slot,
             ThreadPoolExecutor(2),
