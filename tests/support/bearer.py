@@ -7,18 +7,18 @@ from typing import Any
 from mssmail.base.principal import Door, Principal
 from mssmail.base.secret import Secret
 from mssmail.identity.tokens import Issued, Tokens
-from mssmail.settings.model import OpenId, Settings
+from mssmail.settings.model import Auth, OpenId, Settings
 from mssmail.store import accounts, tokens
 from mssmail.store.interface import Transaction
 from tests.support.provider import PlayedProvider
-from tests.support.town import CLAIRE, Town, address
+from tests.support.town import CLAIRE, FAST, Town, address
 
 
 class TokenTown(Town):
     """`settle_in`, then `trust`."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
+    def __init__(self, folder: Path, auth: Auth = FAST) -> None:
+        super().__init__(folder, auth)
         self.played = PlayedProvider(folder / "provider", self.clock)
         self.tokens = Tokens(self.house.keys)
 
