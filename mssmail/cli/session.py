@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mssmail.app import Assembly
     from mssmail.flow.administer import Caller
 
-INPUTS: Final = {"cert inspect": "file", "directory import": "files"}
+INPUTS: Final = {"cert inspect": "file", "directory import": "files", "trust import": "file"}
 """Verbs that read files, with the parameter that names them: the caller opens those, and the server takes a copy.
 No other path is taken over the socket."""
 MAX_FILE_OCTETS: Final = 4 << 30
