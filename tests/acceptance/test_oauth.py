@@ -1,21 +1,18 @@
 """A program is let in over HTTPS and used over IMAP and SMTP, by other workers too; taken back, it is out at once."""
 
 import base64
-import hashlib
 import imaplib
-import re
 import smtplib
 import time
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import pytest
 
+from tests.support.consent import Browser
 from tests.support.demos import Demo
 
-VERIFIER = "dBjftJeZ4CVP-mBgSEQbcS1a-0A9w0sRwEwCNX0gSsY"
 CLAIRE = "claire.martin"
 
 
@@ -30,33 +27,11 @@ def site(demo: Demo) -> str:
     return f"https://localhost:{demo.about['ports']['https']}"
 
 
-def hidden(page: str, action: str) -> dict[str, str]:
-    form = next(f for f in re.findall(r"<form.*?</form>", page, re.S) if f'action="{action}"' in f)
-    return dict(re.findall(r'type="hidden" name="([^"]*)" value="([^"]*)"', form))
-
-
 def tokens(demo: Demo, local: str = CLAIRE) -> dict[str, Any]:
-    """Sign in by certificate, consent, and exchange the code; each request on a connection of its own."""
-    challenge = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
-    redirect = "http://127.0.0.1:4711/"
-    asked = {
-        "response_type": "code",
-        "client_id": "mail-client",
-        "redirect_uri": redirect,
-        "code_challenge": challenge,
-        "code_challenge_method": "S256",
-    }
-    context = demo.account(local).certificate_context()
-    with httpx.Client(base_url=site(demo), verify=context, headers={"connection": "close"}) as browser:
-        page = browser.get("/sign-in").text
-        browser.post("/sign-in/certificate", data=hidden(page, "/sign-in/certificate"))
-        page = browser.get("/oauth/authorize", params=asked).text
-        sent = browser.post("/oauth/authorize", data={**hidden(page, "/oauth/authorize"), "decision": "allow"})
-        code = dict(parse_qsl(urlsplit(sent.headers["location"]).query))["code"]
-        fields = {"grant_type": "authorization_code", "code": code, "code_verifier": VERIFIER}
-        given = browser.post("/oauth/token", data={**fields, "redirect_uri": redirect, "client_id": "mail-client"})
-        content: dict[str, Any] = given.json()
-        return content
+    """Sign in by certificate, consent, and exchange the code."""
+    with Browser(site(demo), demo.account(local).certificate_context()) as browser:
+        browser.sign_in()
+        return browser.tokens()
 
 
 def imap(demo: Demo, token: str) -> imaplib.IMAP4_SSL:

@@ -17,8 +17,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoProcess]:
-    """A demo with thirty more accounts, so that each test has boxes of its own."""
-    with DemoProcess(tmp_path_factory.mktemp("interop") / "data", "--accounts", "30") as running:
+    """A demo with some forty more accounts, so that each test has boxes of its own."""
+    with DemoProcess(tmp_path_factory.mktemp("interop") / "data", "--accounts", "40") as running:
         yield running
         _, seconds = running.stop()
         assert seconds < 5
