@@ -23,6 +23,10 @@ class Act(Enum):
 
     ACCOUNT_CLOSE = "account.close"
     """A box is closed for good."""
+    ACCOUNT_ENROL = "account.enrol"
+    """A link is made by which whoever has it sets a box's password and code."""
+    DELEGATION_GRANT = "delegation.grant"
+    """Somebody is let into another's box."""
     RETENTION_SHRINK = "retention.shrink"
     """A purge goes on although it finds far more due than expected."""
     ADMIN_ADD = "admin.add"

@@ -9,14 +9,17 @@ import typer
 from mssmail.base.principal import PERSONS, BoxKind
 from mssmail.base.role import Act
 from mssmail.cli import prompt, screen
-from mssmail.cli.admin import told
+from mssmail.cli.admin import told, waits
 from mssmail.cli.limits import limits
 from mssmail.cli.verb import ADDRESS, JSON, UNUSABLE, Desk, Stop, act, address_of, by, settings_of
 
 if TYPE_CHECKING:
+    from mssmail.base.address import Address
     from mssmail.base.secret import Secret
+    from mssmail.flow.activation import Opened
     from mssmail.flow.orders import Waiting
     from mssmail.flow.people import AccountView, Created
+    from mssmail.settings.model import Settings
 
 app = typer.Typer(
     name="account",
@@ -245,12 +248,28 @@ def otp(ctx: typer.Context, address: ADDRESS, json: JSON = False) -> None:
 def enrol(ctx: typer.Context, address: ADDRESS, json: JSON = False) -> None:
     """Give a one-time link by which the holder sets password and code in a browser; what opens the box now stays."""
     from mssmail.flow.activation import Activations
-    from mssmail.settings.place import web_address
+    from mssmail.flow.orders import Deed, Waiting
 
     box, settings = address_of(address), settings_of(ctx)
     if settings.listen.https is None:
         raise Stop(UNUSABLE, "listen.https is off: nobody could open the link")
-    opened = act(ctx, lambda desk: Activations(desk.house, desk.standing).open(box, by()))
+
+    async def work(desk: Desk) -> "Opened | Waiting":
+        at_once = Activations(desk.house, desk.standing)
+        return await desk.orders.carry_out(Deed(Act.ACCOUNT_ENROL, str(box)), lambda: at_once.open(box, by()))
+
+    opened = act(ctx, work)
+    if isinstance(opened, Waiting):
+        waits(opened)
+        return
+    show_link(box, opened, settings, json=json)
+
+
+def show_link(box: "Address", opened: "Opened", settings: "Settings", *, json: bool) -> None:
+    """The link by which a box's holder sets what opens it."""
+    from mssmail.settings.place import web_address
+
+    assert settings.listen.https is not None
     link = f"{web_address(settings, settings.listen.https)}/enrolment?code={opened.code.reveal()}"
     if json:
         screen.as_json({"address": str(box), "link": link, "expires_at": opened.expires_at})

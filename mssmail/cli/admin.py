@@ -9,7 +9,7 @@ import typer
 
 from mssmail.base.role import Role
 from mssmail.cli import screen
-from mssmail.cli.verb import JSON, UNUSABLE, Desk, Stop, act, caller
+from mssmail.cli.verb import JSON, UNUSABLE, Desk, Stop, act, address_of, caller, settings_of
 
 if TYPE_CHECKING:
     from mssmail.flow.orders import Waiting
@@ -177,8 +177,12 @@ def pending(ctx: typer.Context, json: JSON = False) -> None:
 @app.command()
 def approve(ctx: typer.Context, order: _ORDER) -> None:
     """Consent to an act that somebody else ordered; it is done at once."""
-    done = act(ctx, lambda desk: desk.orders.approve(order))
+    done, opened = act(ctx, lambda desk: desk.orders.approve(order))
     screen.line(f"order {order}: {_shown(done)} done, as {done.by} ordered")
+    if opened is not None:
+        from mssmail.cli.account import show_link
+
+        show_link(address_of(done.deed.subject), opened, settings_of(ctx), json=False)
 
 
 @app.command()

@@ -6,10 +6,12 @@ import typer
 
 from mssmail.base.rights import NAMES, names_of, rights_of
 from mssmail.cli import screen
+from mssmail.cli.admin import told
 from mssmail.cli.verb import ADDRESS, JSON, UNUSABLE, Desk, Stop, act, address_of, by
 
 if TYPE_CHECKING:
     from mssmail.flow.delegations import DelegationView
+    from mssmail.flow.orders import Waiting
 
 app = typer.Typer(
     name="delegation",
@@ -38,6 +40,7 @@ def grant(
     from mssmail.base.clock import SystemClock
     from mssmail.base.rights import Delegation
     from mssmail.flow.delegations import Administrator, Delegations
+    from mssmail.flow.orders import given_rights
 
     box, person = address_of(address), address_of(to)
     if until and for_:
@@ -49,9 +52,14 @@ def grant(
     from_at = _moment(from_) if from_ else int(SystemClock().now())
     until_at = _moment(until) if until else from_at + _duration(for_) if for_ else None
     given = Delegation(wanted, from_at, until_at)
-    act(ctx, lambda desk: Delegations(desk.house, desk.standing).grant(Administrator(by()), box, person, given))
+
+    async def work(desk: Desk) -> "Waiting | None":
+        delegations = Delegations(desk.house, desk.standing)
+        deed = given_rights(box, person, given)
+        return await desk.orders.carry_out(deed, lambda: delegations.grant(Administrator(by()), box, person, given))
+
     ends = "until it is withdrawn" if until_at is None else f"until {screen.date(until_at)}"
-    screen.line(f"{box}: {', '.join(names_of(wanted))} for {person}, {ends}")
+    told(act(ctx, work), f"{box}: {', '.join(names_of(wanted))} for {person}, {ends}")
 
 
 @app.command()

@@ -18,6 +18,7 @@ from mssmail.base.refusal import Reason, Refusal
 from mssmail.base.saslprep import saslprep
 from mssmail.base.secret import Secret
 from mssmail.crypto.format import name_aad
+from mssmail.flow.administer import Consent, at_once
 from mssmail.flow.enrol import check_password
 from mssmail.flow.house import House
 from mssmail.flow.standing import Standing
@@ -69,8 +70,11 @@ class Activations:
     def _digest(self, code: Secret) -> bytes:
         return self._house.keys.digest("enrolment", code.reveal()[:_MAX_PRESENTED].encode("utf-8", "surrogatepass"))
 
-    async def open(self, address: Address, administrator: str) -> Opened:
-        """Make a link, in place of one that there may be. Raises Refusal(ACCOUNT_MISSING, MECHANISM, SUSPENDED)."""
+    async def open(self, address: Address, administrator: str, consent: Consent = at_once) -> Opened:
+        """Make a link, in place of one that there may be. `consent`: see `flow.orders`.
+
+        Raises Refusal(ACCOUNT_MISSING, MECHANISM, SUSPENDED).
+        """
         code, totp_secret = Secret(PREFIX + secrets.token_urlsafe(32)), otp.new_secret()
         digest, lifetime_s = self._digest(code), self._house.settings.web.enrolment_lifetime
 
@@ -82,10 +86,11 @@ class Activations:
                 raise Refusal(Reason.MECHANISM, f"a box of kind {row.kind} is opened by certificates and by delegates")
             if row.state is not State.OPEN:
                 raise Refusal(Reason.SUSPENDED, str(address))
+            given = consent(tx)
             expires_at = int(tx.now) + lifetime_s
             sealed = self._house.keys.seal_system(totp_secret.encode(), _aad(row.account_id))
             enrolments.begin(tx, EnrolmentRow(row.account_id, digest, sealed, row.epoch, expires_at))
-            details: dict[str, Value] = {"administrator": administrator, "until": expires_at}
+            details: dict[str, Value] = {"administrator": administrator, "until": expires_at, **given}
             tx.trail(Event(Kind.ENROLMENT_OPENED, row.account_id, str(address), details=details))
             return expires_at
 

@@ -14,6 +14,7 @@ from mssmail.base.ids import AccountId
 from mssmail.base.principal import BoxKind, Principal
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.base.rights import FULL, NONE, Delegation, Right, names_of
+from mssmail.flow.administer import Consent, at_once
 from mssmail.flow.house import House
 from mssmail.flow.standing import Standing
 from mssmail.policy import delegation as policy
@@ -71,12 +72,19 @@ class Delegations:
 
     # --- giving and taking back ---
 
-    async def grant(self, giver: Giver, box: Address, to: Address, wanted: Delegation) -> None:
-        """Give rights in a box, in place of those that `to` has there.
+    async def grant(
+        self, giver: Giver, box: Address, to: Address, wanted: Delegation, consent: Consent = at_once
+    ) -> None:
+        """Give rights in a box, in place of those that `to` has there. `consent`: see `flow.orders`.
 
         Raises Refusal(DELEGATION, NO_RIGHT, SUSPENDED, STRUCK_OFF, UNAVAILABLE).
         """
-        await self._house.write.run(lambda tx: self._give(tx, giver, self._find(tx, box), self._find(tx, to), wanted))
+
+        def write(tx: Transaction) -> None:
+            row, other = self._find(tx, box), self._find(tx, to)
+            self._give(tx, giver, row, other, wanted, consent(tx))
+
+        await self._house.write.run(write)
 
     async def revise(self, giver: Principal, to: Address, revise: Callable[[Right], Right]) -> bool:
         """Change the rights of `to` in the box that is acted on by what they are now; whether that changed anything.
@@ -108,7 +116,15 @@ class Delegations:
             lambda tx: self._withdraw(tx, giver, self._find(tx, box, closed=True), self._find(tx, to, closed=True))
         )
 
-    def _give(self, tx: Transaction, giver: Giver, row: AccountRow, other: AccountRow, wanted: Delegation) -> None:
+    def _give(
+        self,
+        tx: Transaction,
+        giver: Giver,
+        row: AccountRow,
+        other: AccountRow,
+        wanted: Delegation,
+        more: dict[str, Value] | None = None,
+    ) -> None:
         giving = self._judge(tx, giver, row, other, wanted, policy.give)
         for each in (row, other):
             if each.state is State.SUSPENDED:
@@ -123,6 +139,7 @@ class Delegations:
             "rights": names_of(wanted.rights),
             "from_at": wanted.from_at,
             "until_at": wanted.until_at,
+            **(more or {}),
         }
         self._trace(tx, Kind.DELEGATED, giver, row, other, told)
 

@@ -11,9 +11,14 @@ from typing import Final, TypeVar
 
 from mssmail.audit.events import Event, Kind, Value
 from mssmail.base.address import Address
+from mssmail.base.ids import AccountId
 from mssmail.base.refusal import Reason, Refusal
+from mssmail.base.rights import Delegation, names_of, rights_of
 from mssmail.base.role import Act, Role
+from mssmail.flow.activation import Activations, Opened
 from mssmail.flow.administer import Administration, Administrator, Caller, Consent, facts_of, known, words
+from mssmail.flow.delegations import Administrator as DelegationGiver
+from mssmail.flow.delegations import Delegations
 from mssmail.flow.house import House
 from mssmail.flow.people import People
 from mssmail.flow.purge import Purge
@@ -21,7 +26,7 @@ from mssmail.flow.standing import Standing
 from mssmail.identity.administrators import Order, Sealer
 from mssmail.policy.administer import ACTS, AdministratorFacts, ConsentFacts, administer, consent
 from mssmail.policy.verdict import Deny
-from mssmail.store import accounts
+from mssmail.store import accounts, delegations
 from mssmail.store import administrators as rows
 from mssmail.store.accounts import State
 from mssmail.store.administrators import OrderRow
@@ -64,6 +69,14 @@ def added(who: Administrator) -> Deed:
 def given_roles(name: str, roles: frozenset[Role]) -> Deed:
     """The act of giving an administrator other roles."""
     return Deed(Act.ADMIN_ROLES, name, {"roles": ",".join(words(roles))})
+
+
+def given_rights(box: Address, to: Address, wanted: Delegation) -> Deed:
+    """The act of letting somebody into another's box."""
+    until = "" if wanted.until_at is None else str(wanted.until_at)
+    rights = ",".join(names_of(wanted.rights))
+    arguments = {"to": str(to), "rights": rights, "from_at": str(wanted.from_at), "until_at": until}
+    return Deed(Act.DELEGATION_GRANT, str(box), arguments)
 
 
 class Orders:
@@ -126,14 +139,13 @@ class Orders:
 
         return await self._house.write.run(work)
 
-    async def approve(self, number: int) -> Waiting:
-        """Consent to somebody else's order and carry it out.
+    async def approve(self, number: int) -> tuple[Waiting, Opened | None]:
+        """Consent to somebody else's order and carry it out; what it was, and the link that it made.
 
         Raises Refusal(ORDER, NOT_PERMITTED), and whatever the act itself raises; the order then waits on.
         """
         found, _ = await self._house.read.run(lambda tx: self._find(tx, number))
-        await self._perform(found.deed, lambda tx: self._consent(tx, number))
-        return found
+        return found, await self._perform(found.deed, lambda tx: self._consent(tx, number))
 
     def _consent(self, tx: Transaction, number: int) -> dict[str, Value]:
         """Take an order in the transaction of its act."""
@@ -168,12 +180,13 @@ class Orders:
         """Raises Refusal where the act can't be done as things are."""
         administration = Administration(self._house, self._caller)
         match deed.act:
-            case Act.ACCOUNT_CLOSE:
-                digest = self._standing.credentials.address_digest(_address(deed))
-                account = accounts.by_address(tx, digest)
-                if account is None or account.state is State.CLOSED:
-                    raise Refusal(Reason.ACCOUNT_MISSING, "closed" if account else "no account of that address")
-                return f"account {account.account_id}"
+            case Act.ACCOUNT_CLOSE | Act.ACCOUNT_ENROL:
+                return f"account {self._account(tx, _address(deed.subject))}"
+            case Act.DELEGATION_GRANT:
+                box = self._account(tx, _address(deed.subject))
+                to = self._account(tx, _address(deed.arguments["to"]))
+                held = delegations.find(tx, box, to)
+                return f"account {box} to {to} {'' if held is None else ','.join(names_of(held.rights))}"
             case Act.RETENTION_SHRINK:
                 return ""
             case Act.ADMIN_ADD:
@@ -183,12 +196,26 @@ class Orders:
                 row, who = administration.find(tx, deed.subject)
                 return f"administrator {row.number} {','.join(words(who.roles))}"
 
-    async def _perform(self, deed: Deed, given: Consent) -> None:
-        """Do an act, with consent taken in its own transaction."""
+    def _account(self, tx: Transaction, address: Address) -> AccountId:
+        """Raises Refusal(ACCOUNT_MISSING)."""
+        found = accounts.by_address(tx, self._standing.credentials.address_digest(address))
+        if found is None or found.state is State.CLOSED:
+            raise Refusal(Reason.ACCOUNT_MISSING, "closed" if found else "no account of that address")
+        return found.account_id
+
+    async def _perform(self, deed: Deed, given: Consent) -> Opened | None:
+        """Do an act, with consent taken in its own transaction; the link, where it makes one."""
         administration = Administration(self._house, self._caller)
         match deed.act:
             case Act.ACCOUNT_CLOSE:
-                await People(self._house, self._standing, self._caller.name).close(_address(deed), given)
+                await People(self._house, self._standing, self._caller.name).close(_address(deed.subject), given)
+            case Act.ACCOUNT_ENROL:
+                activations = Activations(self._house, self._standing)
+                return await activations.open(_address(deed.subject), self._caller.name, given)
+            case Act.DELEGATION_GRANT:
+                box, to = _address(deed.subject), _address(deed.arguments["to"])
+                giver = DelegationGiver(self._caller.name)
+                await Delegations(self._house, self._standing).grant(giver, box, to, _delegation(deed), given)
             case Act.RETENTION_SHRINK:
                 await self._house.write.run(given)
                 done = await Purge(self._house, announce=True).run(wait_s=PURGE_WAIT_S, allow_shrink=True)
@@ -200,6 +227,7 @@ class Orders:
                 await administration.set_roles(deed.subject, _roles(deed), given)
             case Act.ADMIN_REMOVE:
                 await administration.remove(deed.subject, given)
+        return None
 
     # --- rows ---
 
@@ -230,8 +258,8 @@ class Orders:
         tx.trail(Event(kind, 0, order.deed.subject or None, details=details))
 
 
-def _address(deed: Deed) -> Address:
-    address = Address.parse(deed.subject)
+def _address(text: str) -> Address:
+    address = Address.parse(text)
     if address is None:
         raise Refusal(Reason.ACCOUNT_MISSING, "not a mail address")
     return address
@@ -239,6 +267,12 @@ def _address(deed: Deed) -> Address:
 
 def _roles(deed: Deed) -> frozenset[Role]:
     return frozenset(Role(role) for role in deed.arguments["roles"].split(","))
+
+
+def _delegation(deed: Deed) -> Delegation:
+    until = deed.arguments["until_at"]
+    rights = rights_of(deed.arguments["rights"].split(","))
+    return Delegation(rights, int(deed.arguments["from_at"]), int(until) if until else None)
 
 
 def _new(deed: Deed) -> Administrator:

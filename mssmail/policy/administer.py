@@ -33,18 +33,20 @@ _AUDITOR: Final = frozenset({Role.AUDITOR})
 _SECURITY: Final = frozenset({Role.SECURITY_OFFICER})
 _ORDERING: Final = _OPERATOR | _SECURITY
 """Whose acts two persons may be asked for."""
+_OPENING: Final = _SECURITY
+"""What opens somebody else's box, or is half of it: whoever sets passwords sets no codes."""
 _EVERY: Final = frozenset(Role)
 
 VERBS: Final[Mapping[str, Rule]] = {
     "account close": _OPERATOR | _SECURITY,
     "account create": _OPERATOR,
-    "account enrol": _OPERATOR | _SECURITY,
+    "account enrol": _OPENING,
     "account limits": _OPERATOR | _SECURITY,
     "account list": _OPERATOR | _SECURITY,
-    "account otp": _OPERATOR | _SECURITY,
-    "account password": _OPERATOR | _SECURITY,
+    "account otp": _OPENING,
+    "account password": _OPERATOR,
     "account quota": _OPERATOR,
-    "account recovery-codes": _OPERATOR | _SECURITY,
+    "account recovery-codes": _OPENING,
     "account resume": _OPERATOR | _SECURITY,
     "account revoke-all": _OPERATOR | _SECURITY,
     "account show": _OPERATOR | _SECURITY,
@@ -73,7 +75,7 @@ VERBS: Final[Mapping[str, Rule]] = {
     "config check": _OPERATOR | _SECURITY,
     "config reference": Place.ANYWHERE,
     "config show": _OPERATOR | _SECURITY,
-    "delegation grant": _OPERATOR | _SECURITY,
+    "delegation grant": _OPENING,
     "delegation list": _OPERATOR | _SECURITY,
     "delegation withdraw": _OPERATOR | _SECURITY,
     "demo": Place.MACHINE,
@@ -140,6 +142,8 @@ def administer(verb: str, facts: AdministratorFacts) -> Verdict:
 
 ACTS: Final[Mapping[Act, str]] = {
     Act.ACCOUNT_CLOSE: "account close",
+    Act.ACCOUNT_ENROL: "account enrol",
+    Act.DELEGATION_GRANT: "delegation grant",
     Act.RETENTION_SHRINK: "retention run",
     Act.ADMIN_ADD: "admin add",
     Act.ADMIN_ROLES: "admin roles",

@@ -4,7 +4,7 @@ import pytest
 
 from mssmail.base.refusal import Reason
 from mssmail.base.role import Role
-from mssmail.policy.administer import VERBS, AdministratorFacts, Place, administer
+from mssmail.policy.administer import ACTS, VERBS, AdministratorFacts, Place, administer
 from mssmail.policy.verdict import ALLOW, Deny, Verdict
 
 OPERATOR, DIRECTORY, AUDITOR, SECURITY = (
@@ -55,6 +55,17 @@ def test_auditors_read_the_trail_alone() -> None:
     """An auditor's role opens the trail's verbs and nothing else of the house."""
     opened = {verb for verb, rule in VERBS.items() if not isinstance(rule, Place) and decided(verb, AUDITOR) is ALLOW}
     assert {verb.split()[0] for verb in opened - {"admin whoami"}} == {"audit"}
+
+
+def test_no_role_opens_a_box() -> None:
+    """Who sets passwords gives no codes and lets nobody in; what opens a box alone can be made to take two persons."""
+    passwords = VERBS["account password"]
+    assert not isinstance(passwords, Place)
+    for verb in ("account otp", "account recovery-codes", "account enrol", "delegation grant"):
+        rule = VERBS[verb]
+        assert not isinstance(rule, Place)
+        assert not rule & passwords, verb
+    assert {"account enrol", "delegation grant"} <= set(ACTS.values())
 
 
 def test_directory_role_changes_the_directory_alone() -> None:
