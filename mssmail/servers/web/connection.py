@@ -10,6 +10,7 @@ Reaches into attributes of uvicorn's class, which is why its version is pinned.
 """
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from uvicorn.config import Config
@@ -149,4 +150,9 @@ class Connection(HttpToolsProtocol):
             self._deadline = None
 
     def _too_late(self) -> None:
-        self.transport.abort()
+        self.abort()
+
+    def abort(self) -> None:
+        """Close at once. asyncio of CPython 3.11.2 fails where TLS has just ended and the loop hasn't told yet."""
+        with contextlib.suppress(AttributeError):
+            self.transport.abort()

@@ -81,4 +81,4 @@ class WebServer:
         if self._state.tasks:
             await asyncio.wait(list(self._state.tasks), timeout=grace_s)
         for connection in list(self._open):
-            connection.transport.abort()
+            connection.abort()
