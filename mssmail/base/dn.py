@@ -37,7 +37,7 @@ _OIDS: Final = {
     "EMAILADDRESS": "1.2.840.113549.1.9.1",
 }
 _NAMES: Final = {oid: name for name, oid in reversed(_OIDS.items())}
-_TYPE = re.compile(r"\s*(?:OID\.)?([A-Za-z][A-Za-z0-9-]*|\d+(?:\.\d+)+)\s*=\s*", re.IGNORECASE)
+_TYPE = re.compile(r" *(?:OID\.)?([A-Za-z][A-Za-z0-9-]*|\d+(?:\.\d+)+) *= *", re.IGNORECASE)
 _PLAIN = re.compile(r'[^\\",+;<>\0]+')
 _HEX = re.compile(r"[0-9A-Fa-f]{2}")
 _ESCAPABLE: Final = frozenset(' "#+,;<=>\\')

@@ -24,6 +24,7 @@ CN, OU, ORG, ST, C = "2.5.4.3", "2.5.4.11", "2.5.4.10", "2.5.4.8", "2.5.4.6"
         ("2.5.4.97=NTRFR-1,C=FR", (("2.5.4.97", "NTRFR-1"), (C, "FR"))),
         ("OID.2.5.4.97=x", (("2.5.4.97", "x"),)),
         ("O=1=2", ((ORG, "1=2"),)),
+        ("CN=\x1f", ((CN, "\x1f"),)),
     ],
 )  # fmt: skip
 def test_printed_names_are_read(text: str, attributes: tuple[tuple[str, str], ...]) -> None:
