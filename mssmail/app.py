@@ -31,6 +31,8 @@ from mssmail.directory.lookup import Directory
 from mssmail.directory.trustlist import Trust
 from mssmail.flow.bearer import TokenLogin
 from mssmail.flow.changes import Changes
+from mssmail.flow.delegation_notices import LOOK_S as DELEGATIONS_LOOK_S
+from mssmail.flow.delegation_notices import DelegationNotices
 from mssmail.flow.gate import Gate
 from mssmail.flow.house import BodyNumbers, House
 from mssmail.flow.index import EVERY_S, QUIET_S, Indexer
@@ -352,6 +354,7 @@ class _Worker:
         self._indexer = Indexer(house, quiet_s=QUIET_S)
         self._renewal = Renewal(house, standing)
         self._notices = Notices(house, standing.credentials)
+        self._delegation_notices = DelegationNotices(house, standing.credentials)
         self._revocation = Revocation(house, self._certificates)
         self._trust = TrustSchedule(house)
         self._tls = ServerTls(house.settings)
@@ -384,6 +387,7 @@ class _Worker:
         self._begin("white list", TRUST_LOOK_S, self._trust.look)
         self._begin("search", EVERY_S, self._indexer.run)
         self._begin("notices", NOTICES_LOOK_S, self._notices.look)
+        self._begin("delegation notices", DELEGATIONS_LOOK_S, self._delegation_notices.look)
         self._begin("trail term", 3600.0, self._watch.cut)
         await self._listen()
         if post.workers > 1 and post.slot:

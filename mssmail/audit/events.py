@@ -109,6 +109,8 @@ class Kind(IntEnum):
     """An account reached one of its sending limits; one event an hour at most."""
     NEW_PLACE_TOLD = 122
     """A holder was told by mail of a sign-in from a new area."""
+    DELEGATION_TOLD = 123
+    """A box was told by mail to whom it was opened."""
 
     @property
     def label(self) -> str:

@@ -25,6 +25,8 @@ from mssmail.store.accounts import AccountRow, State
 from mssmail.store.delegations import DelegationRow
 from mssmail.store.interface import Transaction
 
+DAY_S: Final = 86_400
+"""A box so young is being set up: nobody is told of what belongs to that."""
 MAX_DELEGATES: Final = 500
 """Of one box: a hospital's large team. Each is told of in one line of GETACL."""
 
@@ -134,7 +136,8 @@ class Delegations:
         new = delegations.find(tx, row.account_id, other.account_id) is None
         if new and delegations.count_of(tx, row.account_id) >= MAX_DELEGATES:
             raise Refusal(Reason.DELEGATION, f"{MAX_DELEGATES} delegates already")
-        delegations.put_in(tx, row.account_id, other.account_id, wanted, giving.account)
+        tell = self._house.settings.delegation.notices and tx.now - row.created_at > DAY_S
+        delegations.put_in(tx, row.account_id, other.account_id, wanted, giving.account, tell=tell)
         told: dict[str, Value] = {
             "rights": names_of(wanted.rights),
             "from_at": wanted.from_at,

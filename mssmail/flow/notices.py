@@ -6,22 +6,17 @@ holds no link, since people are taught not to follow any, and comes `MOST_A_DAY`
 """
 
 import os
-from datetime import datetime
 from typing import Final
 
-from mssmail.audit.events import Event, Kind, Value
+from mssmail.audit.events import Kind
 from mssmail.base.clock import utc
-from mssmail.base.principal import Recipient
-from mssmail.base.refusal import Refusal
 from mssmail.crypto.envelope import Unsealable
-from mssmail.flow.deliver import deliver
+from mssmail.flow.announce import alone, announce
 from mssmail.flow.house import House
-from mssmail.flow.keep import Keeper
 from mssmail.identity.credentials import Credentials
 from mssmail.identity.places import Places
 from mssmail.metrics.registry import counter
-from mssmail.mime.notice import Notice, render
-from mssmail.store import accounts, leases, places
+from mssmail.store import accounts, places
 from mssmail.store.accounts import AccountRow, State
 from mssmail.store.interface import Transaction
 from mssmail.store.places import PlaceRow
@@ -30,7 +25,6 @@ LOOK_S: Final = 5.0
 MOST_A_DAY: Final = 3
 """Of one account: who moves about all day isn't told all day; an attacker's flood would bury the notice that counts."""
 LEASE: Final = "notices"
-LEASE_TERM_S: Final = 60
 _BATCH: Final = 50
 _DAY_S: Final = 86_400
 
@@ -73,19 +67,12 @@ class Notices:
 
     async def look(self) -> None:
         """Write the notices that are due. Raises Refusal."""
-        due = await self._house.read.run(lambda tx: places.untold(tx, _BATCH))
-        if not due:
-            return
-        holder = self._holder
-        lease = await self._house.write.run(lambda tx: leases.take(tx, LEASE, holder, LEASE_TERM_S))
-        if lease is None:
-            return
-        try:
-            # read again: whoever held the lease before may have told some
-            for place in await self._house.read.run(lambda tx: places.untold(tx, _BATCH)):
-                await self._tell(place)
-        finally:
-            await self._house.write.run(lambda tx: leases.drop(tx, lease))
+        if await self._house.read.run(lambda tx: places.untold(tx, 1)):
+            await alone(self._house, LEASE, self._holder, self._tell_all)
+
+    async def _tell_all(self) -> None:
+        for place in await self._house.read.run(lambda tx: places.untold(tx, _BATCH)):
+            await self._tell(place)
 
     async def _tell(self, place: PlaceRow) -> None:
         row = await self._house.read.run(lambda tx: self._open_row(tx, place))
@@ -104,27 +91,12 @@ class Notices:
     async def _deliver(self, row: AccountRow, place: PlaceRow) -> bool:
         """False where the box can't take it for good."""
         address = self._credentials.dossier(row.account_id, row.sealed).address
-        keeper = Keeper(self._house)
-        ident = f"{keeper.body:x}"
-        try:
-            keeper.write(self._spelled(str(address), self._places.shown(place), place.first_at, ident))
-            kept = await keeper.finish()
-            details: dict[str, Value] = {"id": ident, "first_at": place.first_at}
-            event = Event(Kind.NEW_PLACE_TOLD, row.account_id, str(address), details=details)
-            await deliver(self._house, kept, (Recipient(address, row.account_id, row.term_s),), event, None)
-        except Refusal as refusal:
-            await keeper.abort()
-            if refusal.reason.temporary:
-                raise
-            return False
-        _told.inc()
-        return True
+        text, details = self._text(str(address), place), {"first_at": place.first_at}
+        told = await announce(self._house, row, address, _SUBJECT, text, Kind.NEW_PLACE_TOLD, details)
+        if told:
+            _told.inc()
+        return told
 
-    def _spelled(self, address: str, client: str, first_at: int, ident: str) -> bytes:
-        server = self._house.settings.server
-        at: datetime = utc(first_at)
-        text = _TEXT.format(address=address, client=client, date=f"{at:%Y-%m-%d}", time=f"{at:%H:%M}")
-        sender = f"postmaster@{server.domains[0]}"
-        now = utc(int(self._house.clock.now()))
-        message = render(Notice(sender, address, f"{ident}.notice@{server.name}", _SUBJECT, text, now))
-        return f"Return-Path: <>\r\nReceived: by {server.name} (mssmail) id {ident}\r\n".encode() + message
+    def _text(self, address: str, place: PlaceRow) -> str:
+        client, at = self._places.shown(place), utc(place.first_at)
+        return _TEXT.format(address=address, client=client, date=f"{at:%Y-%m-%d}", time=f"{at:%H:%M}")

@@ -265,6 +265,9 @@ class Delegation:
         None,
         "Longest time that a box may be delegated for; unlimited: also until it is withdrawn.",
     )
+    notices: bool = _setting(
+        kind.switch(), True, "Whether a box is told by mail to whom it was opened, unless it was made that same day."
+    )
     local_list: bool = _setting(
         kind.switch(),
         False,

@@ -20,7 +20,7 @@ LIVE: Final = frozenset(
         "auth": "grant_lifetime grant_bare_password max_failures failure_window lock_time never_banned notices "
         "totp_drift_steps argon2_memory argon2_time argon2_parallelism",
         "openid": "providers end_with_token",
-        "delegation": "max_term local_list",
+        "delegation": "max_term notices local_list",
         "oauth": "access_lifetime refresh_lifetime authorization_lifetime device_lifetime registration",
         "web": "session_idle enrolment_lifetime max_connections_per_address",
         "sending": "messages_per_hour messages_per_day recipients_per_hour recipients_per_day",

@@ -77,7 +77,9 @@ delegations = _rowless(
     _maybe("until_at"),  # NULL: until withdrawn
     _int("giver_id"),  # the account that gave it; 0: an administrator
     _int("created_at"),
+    _int("told"),  # 0: the box is to be told by mail
     Index("delegations_delegate", "delegate_id"),
+    Index("delegations_told", "told"),
 )
 
 folders = _table(

@@ -1,18 +1,25 @@
 """Delegations over a real store and directory: given, passed on, ended by term, withdrawal, either side's standing."""
 
+import email
+import email.policy
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from mssmail.base.clock import utc
 from mssmail.base.principal import Principal
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.base.rights import FULL, Delegation, Right
+from mssmail.base.section import Section
 from mssmail.demo import people as demo
+from mssmail.flow.delegation_notices import DelegationNotices
 from mssmail.flow.delegations import Delegations
 from mssmail.flow.permit import require
+from mssmail.flow.read import Reader
 from mssmail.flow.sessions import Sessions
+from mssmail.flow.view import open_view
 from mssmail.settings.model import Delegation as DelegationSettings
 from mssmail.settings.units import Seconds
 from tests.support.town import APP, CLAIRE, ORG, PAUL, Town, address
@@ -331,3 +338,58 @@ async def test_struck_off_owner(town: Town) -> None:
     await opened.sessions.look()
     assert opened.ended == {"acting": Reason.STRUCK_OFF}
     assert await reason_of(town.enter(authzid=str(address(PAUL)))) is Reason.STRUCK_OFF
+
+
+# --- notices ---
+
+
+async def told(town: Town, box: str = ORG) -> list[bytes]:
+    """The notices in a box, looked for twice, as two workers would."""
+    for _ in range(2):
+        await DelegationNotices(town.house, town.standing.credentials).look()
+    leaf = (await town.people.show(address(box))).account
+    principal = replace(await town.enter(PAUL), person=leaf, account=leaf, address=address(box))
+    view = await open_view(town.house, principal, "INBOX", read_only=True)
+    reader = Reader(town.house, view)
+    found = [f async for f in reader.messages(range(len(view)), [(Section(), None)])]
+    return [f.pieces[0].data or b"" for f in found if f.pieces[0] is not None]
+
+
+async def test_box_is_told(town: Town) -> None:
+    """A box is told once of each delegation, who got what by whom until when, and again when that changes."""
+    town.clock.advance(2 * DAY)
+    await town.delegate(ORG, CLAIRE, READ | Right.SEND, until_at=now(town) + DAY)
+    (notice,) = await told(town)
+    text = email.message_from_bytes(notice, policy=email.policy.default).get_content()
+    for words in (
+        "claire.martin@demo.mssante.fr",
+        "lire, écrire au nom de la boîte",
+        "read, write in the mailbox's name",
+    ):
+        assert words in text
+    assert "un administrateur" in text
+    assert f"{utc(now(town) + DAY):%Y-%m-%d %H:%M}" in text
+    assert [said["s"] for kind, _, _, said in town.events() if kind == "delegation-told"] == [str(address(ORG))]
+    town.clock.advance(60)
+    await town.delegate(ORG, CLAIRE, READ)
+    town.clock.advance(60)
+    assert len(await told(town)) == 2
+
+
+@pytest.mark.parametrize("why", ["its first day", "switched off", "suspended", "over", "withdrawn"])
+async def test_box_is_not_told(town: Town, why: str) -> None:
+    """Not of what belongs to setting it up, nor of what is over; nor where the settings want no notices."""
+    if why == "switched off":
+        town.house.renew(replace(town.house.settings, delegation=DelegationSettings(notices=False)))
+    if why != "its first day":
+        town.clock.advance(2 * DAY)
+    await town.delegate(ORG, CLAIRE, READ, until_at=now(town) + 60)
+    match why:
+        case "suspended":
+            await town.people.suspend(address(ORG))
+        case "over":
+            town.clock.advance(60)
+        case "withdrawn":
+            await town.undelegate(ORG, CLAIRE)
+    assert await told(town) == []
+    assert town.home.tx().driver.execute("SELECT count(*) FROM delegations WHERE told = 0").fetchone() == (0,)

@@ -51,7 +51,9 @@ async def send(home: Home, *to: Principal, times: int = 1) -> None:
 def give(home: Home, box: Principal, person: Principal, rights: Right = FULL) -> Principal:
     """Let a person act in a box; them, acting there."""
     given = Delegation(rights, 0, None)
-    home.write.run_blocking(lambda tx: delegations.put_in(tx, box.account, person.account, given, AccountId(0)))
+    home.write.run_blocking(
+        lambda tx: delegations.put_in(tx, box.account, person.account, given, AccountId(0), tell=False)
+    )
     return replace(person, account=box.account, address=box.address, rights=rights)
 
 
