@@ -355,7 +355,9 @@ class Imap:
         "Silence after which a signed-in connection is closed (RFC 9051 §5.4: 30 minutes at least).",
     )
     login_timeout: Seconds = _setting(
-        kind.duration(1, 3600), Seconds(60), "Time a connection has to sign in before it is closed."
+        kind.duration(1, 3600),
+        Seconds(180),
+        "Time a connection has to sign in before it is closed; a mail program's waits while its user is in a browser.",
     )
     max_connections_per_account: int = _setting(
         kind.integer(1, 100_000), 50, "Connections one account may have open at once."

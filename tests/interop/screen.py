@@ -11,6 +11,10 @@ from typing import Self
 from tests.interop.witness import until
 
 SIZE = "1280x800"
+LOOKS = 6
+"""So many pictures of a window in a row, taken some 0.3 s apart, are alike once a page is drawn."""
+PAGE_OCTETS = 20_000
+"""A PNG of a page of ours takes more, one of a blank page under an address less."""
 
 
 class Screen:
@@ -59,6 +63,26 @@ class Screen:
     def click(self, x: int, y: int) -> None:
         """Click on that point of the screen."""
         self._xdotool("mousemove", str(x), str(y), "click", "1")
+
+    def settled(self, title: str, unlike: bytes = b"") -> bytes:
+        """Wait until a window of that title shows a whole page, other than `unlike`, and no more changes; its picture.
+
+        It isn't whole where it packs into few octets: a blank page under an address does.
+        """
+        seen = [unlike]
+
+        def still() -> bool:
+            window = self.windows(title)[-1:]
+            command = ["import", "-window", *window, "-strip", "png:-"]  # without the time that it was taken
+            ran = subprocess.run(command, env=self.environment, capture_output=True) if window else None
+            seen.append(ran.stdout if ran is not None and ran.returncode == 0 else unlike)
+            latest = seen[-LOOKS:]
+            return (
+                len(latest) == LOOKS and len(set(latest)) == 1 and unlike != latest[0] and len(latest[0]) > PAGE_OCTETS
+            )
+
+        until(still, f"a settled window {title!r}")
+        return seen[-1]
 
     def keep(self, file: Path) -> None:
         """Keep a picture of the whole screen."""

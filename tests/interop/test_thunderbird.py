@@ -47,9 +47,9 @@ def thunderbird(screen: Screen, profile: Path) -> Iterator[None]:
         process.wait(10)
 
 
-def downloaded(profile: Path) -> dict[str, str]:
+def downloaded(profile: Path, host: str = "localhost") -> dict[str, str]:
     """The messages of INBOX that Thunderbird keeps: the SHA-256 of each body in CR LF, by subject."""
-    file = profile / "ImapMail" / "localhost" / "INBOX"
+    file = profile / "ImapMail" / host / "INBOX"
     if not file.exists():
         return {}
     box = mailbox.mbox(file, create=False)

@@ -3,11 +3,13 @@
 Trust and the user's own certificate lie in NSS's database (cert9.db, key4.db), made by certutil and pk12util.
 """
 
+import json
 import subprocess
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-PASSWORD, EXTERNAL = 3, 7  # nsMsgAuthMethod: passwordCleartext, External
+PASSWORD, EXTERNAL, OAUTH2 = 3, 7, 10  # nsMsgAuthMethod: passwordCleartext, External, OAuth2
 TLS = 3  # nsMsgSocketType: SSL
 
 # What would put itself between the tester and the mail: first-run pages, questions, what calls home.
@@ -18,6 +20,7 @@ QUIET: dict[str, str | int | bool] = {
     "calendar.registerAsDefault": False,
     "datareporting.policy.dataSubmissionEnabled": False,
     "datareporting.policy.dataSubmissionPolicyBypassNotification": True,
+    "extensions.autoDisableScopes": 0,  # an add-on in the profile runs without a question
     "extensions.update.enabled": False,
     "mail.inappnotifications.enabled": False,
     "mail.provider.enabled": False,
@@ -45,6 +48,7 @@ class Account:
     imaps: int
     submissions: int
     method: int
+    host: str = "localhost"
 
 
 def preferences(account: Account) -> dict[str, str | int | bool]:
@@ -63,7 +67,7 @@ def preferences(account: Account) -> dict[str, str | int | bool]:
         "mail.server.server2.userName": "nobody",
         "mail.server.server2.name": "Local Folders",
         f"{server}.type": "imap",
-        f"{server}.hostname": "localhost",
+        f"{server}.hostname": account.host,
         f"{server}.port": account.imaps,
         f"{server}.socketType": TLS,
         f"{server}.authMethod": account.method,
@@ -73,7 +77,7 @@ def preferences(account: Account) -> dict[str, str | int | bool]:
         f"{server}.check_new_mail": True,
         "mail.smtpservers": "smtp1",
         "mail.smtp.defaultserver": "smtp1",
-        f"{smtp}.hostname": "localhost",
+        f"{smtp}.hostname": account.host,
         f"{smtp}.port": account.submissions,
         f"{smtp}.try_ssl": TLS,
         f"{smtp}.authMethod": account.method,
@@ -119,3 +123,32 @@ def reader(folder: Path, module: Path) -> None:
     """Add a card reader's PKCS#11 module, as Settings → Security Devices → Load would."""
     command = ["modutil", "-force", "-dbdir", f"sql:{folder}", "-add", "Carte", "-libfile", str(module)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def provider(folder: Path, site: str, host: str) -> None:
+    """Add an add-on that names the authorization server at `site` for mail at `host` (docs/sign-in-of-programs.md).
+
+    Thunderbird looks for a provider by hostnames with a dot in them alone. It takes any address that begins as the
+    redirect does for the answer, so that pages at `https://localhost:PORT` call for a redirect that begins otherwise.
+    """
+    name = "provider@mssmail.example"
+    manifest = {
+        "manifest_version": 2,
+        "name": "Test provider",
+        "version": "1.0",
+        "browser_specific_settings": {"gecko": {"id": name, "strict_min_version": "140.0"}},
+        "oauth_provider": {
+            "issuer": site.partition("://")[2],
+            "clientId": "thunderbird",
+            "authorizationEndpoint": f"{site}/oauth/authorize",
+            "tokenEndpoint": f"{site}/oauth/token",
+            "redirectionEndpoint": "http://localhost",
+            "usePKCE": True,
+            "hostnames": [host],
+            "scopes": "imap smtp",
+        },
+    }
+    extensions = folder / "extensions"
+    extensions.mkdir()
+    with zipfile.ZipFile(extensions / f"{name}.xpi", "w") as packed:
+        packed.writestr("manifest.json", json.dumps(manifest))
