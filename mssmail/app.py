@@ -36,6 +36,8 @@ from mssmail.flow.house import BodyNumbers, House
 from mssmail.flow.index import EVERY_S, QUIET_S, Indexer
 from mssmail.flow.notices import LOOK_S as NOTICES_LOOK_S
 from mssmail.flow.notices import Notices
+from mssmail.flow.operators import Operators
+from mssmail.flow.patients import Patients
 from mssmail.flow.purge import Purge, PurgeStopped
 from mssmail.flow.renewal import LOOK_S, Renewal
 from mssmail.flow.revocation import LOOK_S as LISTS_LOOK_S
@@ -58,8 +60,8 @@ from mssmail.servers.net.post import Post, Ready
 from mssmail.servers.net.proxied import ProxiedListener
 from mssmail.servers.net.stream import TlsContext
 from mssmail.servers.net.tls import HANDSHAKE_TIMEOUT_S, ServerTls, server_context
-from mssmail.servers.smtp.roles import Role
-from mssmail.servers.smtp.server import SubmissionServer
+from mssmail.servers.smtp.roles import SUBMITTING
+from mssmail.servers.smtp.server import OperatorServer, SubmissionServer
 from mssmail.settings.check import check_files
 from mssmail.settings.fault import ConfigError, Fault
 from mssmail.settings.model import Settings
@@ -228,6 +230,7 @@ def wanted_places(settings: Settings) -> list[Place]:
     """The listeners that the settings ask for."""
     listen = settings.listen
     named = [
+        ("smtp", listen.host, listen.smtp),
         ("submission", listen.host, listen.submission),
         ("submissions", listen.host, listen.submissions),
         ("imap", listen.host, listen.imap),
@@ -349,7 +352,8 @@ class _Worker:
         self._standing = standing = Standing(house, self._certificates)
         self._sessions = Sessions(house, standing)
         self._login = login = TokenLogin(house, standing)
-        gate = Gate(house, standing)
+        patients = Patients(house)
+        gate = Gate(house, standing, patients)
         self._watch = Watch(house)
         self._purge = Purge(house, announce=False)
         self._indexer = Indexer(house, quiet_s=QUIET_S)
@@ -362,8 +366,9 @@ class _Worker:
         rate = Rate(house)
         self._smtp = [
             SubmissionServer(house, login, gate, self._sessions, role, tls=self._tls.context, rate=rate)
-            for role in (Role.SUBMISSION, Role.SUBMISSIONS)
+            for role in SUBMITTING
         ]
+        self._operators = OperatorServer(house, Operators(house, standing, patients), gate, tls=self._tls.context)
         self._imap = ImapServer(house, login, standing, self._sessions, tls=self._tls.context)
         https = post.places.get("https")
         self._web = None if https is None else _web_server(house, login, standing, https.port)
@@ -407,6 +412,7 @@ class _Worker:
         loop, house = asyncio.get_running_loop(), self._house
         metrics = MetricsServer(lambda: gather.render_all(run_folder(self._house.settings)))
         starts: dict[str, tuple[Callable[[], asyncio.BaseProtocol], bool]] = {
+            "smtp": (self._operators.factory, False),
             "submission": (self._smtp[0].factory, False),
             "submissions": (self._smtp[1].factory, True),
             "imap": (self._imap.starttls, False),
@@ -495,7 +501,7 @@ class _Worker:
         self._standing.close()
         for listener in self._listeners:
             listener.close()
-        closings = [server.close(CLOSE_GRACE_S) for server in self._smtp]
+        closings = [server.close(CLOSE_GRACE_S) for server in (*self._smtp, self._operators)]
         if self._web is not None:
             closings.append(self._web.close(CLOSE_GRACE_S))
         await asyncio.gather(*closings, self._imap.close(CLOSE_GRACE_S))

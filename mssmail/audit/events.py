@@ -27,6 +27,11 @@ class Kind(IntEnum):
     RECIPIENT_REFUSED = 22
     DELIVERED = 23
     SUBMISSION_REPEATED = 24
+    RECEIVED = 25
+    """From another operator."""
+    RECEPTION_REFUSED = 26
+    """At MAIL or with its message; a refused recipient is a `recipient-refused`."""
+    RECEPTION_REPEATED = 27
 
     LISTED = 30
     """Headers, envelopes or structures were shown."""

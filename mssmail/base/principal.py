@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import Enum, unique
 
 from mssmail.base.address import Address
+from mssmail.base.dn import DistinguishedName
 from mssmail.base.ids import AccountId
 from mssmail.base.limits import NO_LIMITS, Limits
 from mssmail.base.rights import FULL, Right
@@ -80,6 +81,19 @@ class Principal:
     """When the delegation ends that lets them in; None where it has no end, and in one's own box."""
     limits: Limits = NO_LIMITS
     """Of `person`'s account alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Another operator at the other end of a connection, known by its certificate."""
+
+    name: DistinguishedName
+    """Its certificate's subject, by which the white list knows it."""
+    client: str
+    """The peer's IP address."""
+    greeted: str
+    """The name that it gives itself; proves nothing."""
+    protocol: str = "smtp"
 
 
 @dataclass(frozen=True, slots=True)

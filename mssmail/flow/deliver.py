@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from mssmail.audit.events import Event, Kind
 from mssmail.base.principal import Recipient
@@ -15,6 +16,9 @@ from mssmail.store.interface import Transaction
 from mssmail.store.messages import NewBody, NewMessage
 
 _delivered = counter("mssmail_messages_delivered_total", "Copies put into boxes.")
+
+
+_REPEATED: Final = {Kind.SUBMITTED: Kind.SUBMISSION_REPEATED, Kind.RECEIVED: Kind.RECEPTION_REPEATED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,7 @@ async def deliver(
         if replay is not None:
             earlier = replays.remember(tx, replay.digest, house.slot, replay.queue_id)
             if earlier is not None:
-                tx.trail(Event(Kind.SUBMISSION_REPEATED, submitted.account, details={"id": earlier}))
+                tx.trail(Event(_REPEATED[submitted.kind], submitted.account, details={"id": earlier}))
                 return earlier
         if allowance is not None:
             allowance.take(tx)

@@ -4,17 +4,19 @@ Knows how the facts are looked up; what follows from them is in `policy`. Each r
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from mssmail.audit.events import Event, Kind, Value
 from mssmail.base.address import Address
 from mssmail.base.ids import AccountId
-from mssmail.base.principal import BoxKind, Principal, Recipient
+from mssmail.base.principal import BoxKind, Peer, Principal, Recipient
 from mssmail.base.refusal import Refusal
 from mssmail.base.rights import NONE
 from mssmail.directory.model import SnapshotInfo
 from mssmail.flow.house import House
 from mssmail.flow.lookups import Lookups
+from mssmail.flow.patients import Patients
 from mssmail.flow.standing import Standing
 from mssmail.identity.credentials import Dossier
 from mssmail.metrics.registry import counter
@@ -37,8 +39,9 @@ REMEMBERED: Final = 20_000
 class Gate:
     """The use-cases before DATA. One read for each call, and one write where something is refused."""
 
-    def __init__(self, house: House, standing: Standing) -> None:
+    def __init__(self, house: House, standing: Standing, patients: Patients | None = None) -> None:
         self._house = house
+        self._patients = patients or Patients(house)
         self._standing = standing
         self._domains = frozenset(house.settings.server.domains)
         self._lookups = Lookups(house)
@@ -64,18 +67,45 @@ class Gate:
         await self._trace(principal, addresses, decided)
         return decided
 
+    async def recipients_from(
+        self, peer: Peer, sender: Address | None, addresses: Sequence[Address], size_octets: int | None = None
+    ) -> list[Recipient | Refusal]:
+        """The same where another operator writes, in a sender's name: never beyond our own domains (RELAY, PATIENT)."""
+        rows = await self._rows(addresses)
+        patient = sender if sender is not None and self._patients.includes(sender) else None
+        answered: frozenset[AccountId] = frozenset()
+        if patient is not None:
+            answered = await self._patients.answered(patient, [row.account_id for row in rows if row is not None])
+        decided: list[Recipient | Refusal] = []
+        for address, row in zip(addresses, rows, strict=True):
+            unanswered = patient is not None and (row is None or row.account_id not in answered)
+            outside = Outside(patient_unanswered=unanswered)
+            decided.append(self._decide(address, row, size_octets or 0, outside))
+        await self._trace(peer, addresses, decided)
+        return decided
+
     async def foresee(self, addresses: Sequence[Address], size_octets: int | None = None) -> list[Recipient | Refusal]:
         """What `recipients` decides, for an administrator who asks: nobody writes, so nothing is traced."""
-        digest = self._standing.credentials.address_digest
-        rows = await self._lookups.rows([digest(a) if self._is_own(a) else None for a in addresses])
+        rows = await self._rows(addresses)
         return [self._decide(a, row, size_octets or 0) for a, row in zip(addresses, rows, strict=True)]
+
+    async def _rows(self, addresses: Sequence[Address]) -> list[AccountRow | None]:
+        digest = self._standing.credentials.address_digest
+        return await self._lookups.rows([digest(a) if self._is_own(a) else None for a in addresses])
 
     def _is_own(self, address: Address) -> bool:
         return address.domain in self._domains
 
-    def _decide(self, address: Address, row: AccountRow | None, size_octets: int) -> Recipient | Refusal:
+    def _decide(
+        self, address: Address, row: AccountRow | None, size_octets: int, outside: "Outside | None" = None
+    ) -> Recipient | Refusal:
         try:
-            verdict = receive(self._facts(address, row, size_octets))
+            if outside is not None and (not self._is_own(address) or outside.patient_unanswered):
+                # what else is known of the address plays no part
+                facts = RecipientFacts(self._is_own(address), from_outside=True, patient_unanswered=True)
+            else:
+                facts = self._facts(address, row, size_octets)
+            verdict = receive(facts)
         except Refusal as refusal:
             return refusal
         if isinstance(verdict, Deny):
@@ -132,7 +162,7 @@ class Gate:
         )
 
     async def _trace(
-        self, principal: Principal, addresses: Sequence[Address], decided: Sequence[Recipient | Refusal]
+        self, principal: Principal | Peer, addresses: Sequence[Address], decided: Sequence[Recipient | Refusal]
     ) -> None:
         """Count all, and write the refused ones to the trail in one transaction."""
         events = []
@@ -207,8 +237,24 @@ class Gate:
         return found
 
 
-def _event(kind: Kind, principal: Principal, address: Address, refusal: Refusal) -> Event:
-    details: dict[str, Value] = {
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What is known of a recipient that another operator writes to."""
+
+    patient_unanswered: bool
+    """Whether it is a patient that writes, and may not to this one."""
+
+
+def _event(kind: Kind, principal: Principal | Peer, address: Address, refusal: Refusal) -> Event:
+    if isinstance(principal, Peer):
+        details: dict[str, Value] = {
+            "detail": refusal.detail,
+            "operator": str(principal.name),
+            "client": principal.client,
+            "protocol": principal.protocol,
+        }
+        return Event(kind, 0, str(address), refusal.reason.value, details)
+    details = {
         "detail": refusal.detail,
         "person": principal.person,
         "client": principal.client,

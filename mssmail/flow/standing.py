@@ -4,7 +4,7 @@ Knows what gives and ends a right; never ends a session itself (`sessions` does)
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Final
 
@@ -13,7 +13,7 @@ from mssmail.base.principal import BoxKind, Principal
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.flow.house import House
 from mssmail.flow.responder import Responder
-from mssmail.identity.certificates import Certificates, Holder, Judged, Link, Operator
+from mssmail.identity.certificates import SIGN_IN, Certificates, Holder, Judged, Link, Operator, Purpose
 from mssmail.identity.credentials import Credentials, Dossier
 from mssmail.identity.fault import Cause, Unfit
 from mssmail.identity.ocsp import Status
@@ -27,7 +27,9 @@ Found = Mapping[int, tuple[int, State, bytes, str] | None]
 ASK_AGAIN_S: Final = 60.0
 """How often `ask_again` is called; what is asked then is what `trust.ocsp_max_age` says."""
 
-_refused: Final = counter("mssmail_certificates_refused_total", "Certificates refused at sign-in.", labels=("reason",))
+_refused: Final = counter(
+    "mssmail_certificates_refused_total", "Certificates refused, at sign-in and of operators.", labels=("reason",)
+)
 
 
 class Standing:
@@ -53,16 +55,27 @@ class Standing:
         With `trust.ocsp` its responder is asked, unless it answered lately: then this waits `trust.ocsp_timeout` at
         most.
         """
+        holder = await self._judged(certificate, SIGN_IN)
+        assert not isinstance(holder, Operator)
+        return holder
+
+    async def judge_operator(self, certificate: bytes | None) -> Operator:
+        """The same for another operator's. Raises Unfit, a Refusal(CERTIFICATE)."""
+        holder = await self._judged(certificate, (Purpose.OPERATOR,))
+        assert isinstance(holder, Operator)
+        return holder
+
+    async def _judged(self, certificate: bytes | None, purposes: Sequence[Purpose]) -> Holder | Operator:
         try:
-            return await self._judge(certificate)
+            return await self._judge(certificate, purposes)
         except Unfit as unfit:
             _refused.labels(reason=unfit.fault.cause.value).inc()
             raise
 
-    async def _judge(self, certificate: bytes | None) -> Holder:
+    async def _judge(self, certificate: bytes | None, purposes: Sequence[Purpose]) -> Holder | Operator:
         if certificate is None:
             raise Unfit(Cause.NONE_SHOWN, "none was shown")
-        judged = self.certificates.identify(certificate)
+        judged = self.certificates.identify(certificate, purposes)
         asked, status = self._house.settings.trust.ocsp, None
         if asked != "off":
             self._lately[judged.links[0]] = judged
@@ -72,7 +85,6 @@ class Standing:
         if status is None and asked == "require":
             raise Unfit(Cause.NO_ANSWER, "no OCSP responder vouches for it")
         self.certificates.check_lists(judged, vouched=status is Status.GOOD)
-        assert not isinstance(judged.holder, Operator)
         return judged.holder
 
     async def _ask(self, judged: Judged) -> Status | None:

@@ -217,7 +217,7 @@ class Certificates:
         return judged.holder
 
     def judge_operator(self, der: bytes) -> Operator:
-        """Which hosts another operator's certificate names. Raises Unfit, likewise."""
+        """Whom another operator's certificate names. Raises Unfit, likewise."""
         judged = self.identify(der, (Purpose.OPERATOR,))
         self.check_lists(judged)
         assert isinstance(judged.holder, Operator)

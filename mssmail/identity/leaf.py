@@ -12,6 +12,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
+from mssmail.base.dn import DistinguishedName
 from mssmail.identity.anchors import UNREADABLE, strong_key, strong_signature
 from mssmail.identity.credentials import organisation_subject, person_subject
 from mssmail.identity.fault import Cause, Fault, Unfit
@@ -59,9 +60,11 @@ class Operator:
     """What another operator's certificate names: the hosts that may speak for it."""
 
     hosts: frozenset[str]
-    """In lower case: the DNS names of its SAN, else its CN."""
+    """In lower case: the DNS names of its SAN, else its CN; those that are no host's names left out."""
     serial: int
     issuer: bytes
+    name: DistinguishedName
+    """Its subject, by which the white list knows it."""
 
 
 Holder = Person | Organisation
@@ -89,16 +92,22 @@ def organisation(certificate: x509.Certificate) -> Organisation:
 
 
 def operator(certificate: x509.Certificate) -> Operator:
-    """The hosts it is for. Raises Unfit, UNREADABLE."""
+    """Its subject, by which the white list knows it, and the hosts it is for. Raises Unfit, UNREADABLE.
+
+    It may name none: one in a few hundred operators' CNs is a word (`CN=rassconsult`).
+    """
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         hosts = names.get_values_for_type(x509.DNSName)
     except x509.ExtensionNotFound:
         hosts = [_only(certificate, NameOID.COMMON_NAME, "CN")]
     found = frozenset(host for name in hosts if _HOST.fullmatch(host := name.lower()))
-    if not found:
-        raise Unfit(Cause.SUBJECT, "it names no host")
-    return Operator(found, certificate.serial_number, certificate.issuer.public_bytes())
+    name = DistinguishedName.of(
+        (each.oid.dotted_string, each.value if isinstance(each.value, str) else each.value.hex())
+        for rdn in reversed(certificate.subject.rdns)  # as RFC 4514 §2.1 prints it, and the white list
+        for each in rdn
+    )
+    return Operator(found, certificate.serial_number, certificate.issuer.public_bytes(), name)
 
 
 def _only(certificate: x509.Certificate, oid: ObjectIdentifier, word: str) -> str:

@@ -8,7 +8,7 @@ linear, and whoever hands over a block bounds its octets. Both CRLF and bare LF 
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 _tiles = re.compile(rb"(?:([^\x00-\x20:\x7f]++)([ \t]*+:))?([^\n]*+(?:\n[ \t][^\n]*+)*\n?)").findall
@@ -138,6 +138,18 @@ def header_fields(block: bytes, names: Iterable[bytes], *, exclude: bool) -> byt
         if (name.lower() in wanted) != exclude:
             kept += (name, colon, value)
     kept.append(block[end:])
+    return b"".join(kept)
+
+
+def without(block: bytes, unwanted: Callable[[Field], bool]) -> bytes:
+    """The block less the fields that are unwanted; every other octet stays as it is."""
+    kept: list[bytes] = []
+    start = 0
+    for field in fields(block):
+        if unwanted(field):
+            kept.append(block[start : field.start])
+            start = field.end
+    kept.append(block[start:])
     return b"".join(kept)
 
 

@@ -31,6 +31,10 @@ class RecipientFacts:
     """Whether the directory has a box at the address, or somebody known by it."""
     box_holder_listed: bool = False
     """Whether it has one of that box's holders."""
+    from_outside: bool = False
+    """Whether it is another operator that writes."""
+    patient_unanswered: bool = False
+    """Whether a patient writes, and may not to this one."""
     octets_left: int = 0
     """Quota less what is used; below zero where a message overshot."""
     octets_announced: int = 0

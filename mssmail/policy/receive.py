@@ -11,7 +11,11 @@ from mssmail.policy.verdict import ALLOW, Deny, Verdict
 def receive(facts: RecipientFacts) -> Verdict:
     """Decide on one recipient."""
     if not facts.own_domain:
-        return Deny(Reason.OUTSIDE_TRUST, "not a domain of this server")
+        # whatever is relayed for this server's own people: for others nothing ever is
+        return Deny(Reason.RELAY if facts.from_outside else Reason.OUTSIDE_TRUST, "not a domain of this server")
+    if facts.patient_unanswered:
+        # before anything that would tell a stranger who is here
+        return Deny(Reason.PATIENT)
     if facts.standing is Standing.SUSPENDED:
         return Deny(Reason.SUSPENDED)
     if facts.directory_stale:

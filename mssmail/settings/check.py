@@ -44,7 +44,7 @@ def check(settings: Settings) -> Iterator[tuple[str, str]]:
     if settings.proxy.listeners and not settings.proxy.networks:
         yield "proxy.networks", "must name the proxies that the connections of proxy.listeners come through"
     taken: dict[int, str] = {}
-    for name in ("submission", "submissions", "imap", "imaps", "https", "metrics"):
+    for name in ("smtp", "submission", "submissions", "imap", "imaps", "https", "metrics"):
         port = getattr(listen, name)
         if port and port in taken:
             yield f"listen.{name}", f"has the port of listen.{taken[port]}"
@@ -107,6 +107,10 @@ def _trust(settings: Settings) -> Iterator[tuple[str, str]]:
     trust = settings.trust
     if any(not _HTTP.match(source) for source in trust.crl_sources):
         yield "trust.crl_sources", "each must be an address as http://… or https://…"
+    if settings.listen.smtp is not None and trust.operators_ca is None:
+        yield "trust.operators_ca", "must be given where listen.smtp is: no other operator could be known"
+    if _DOMAIN.fullmatch(settings.patients.domain) is None:
+        yield "patients.domain", "must be a mail domain in lower case"
     if settings.trust_list.source and not _LIST.match(settings.trust_list.source):
         yield "trust_list.source", "must be an address as https://…, or a file as file:///path"
     if trust.ocsp_responder and not _HTTP.match(trust.ocsp_responder):

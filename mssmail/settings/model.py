@@ -16,6 +16,7 @@ from mssmail.settings.field import required as _required
 from mssmail.settings.field import setting as _setting
 from mssmail.settings.kind import AnyKind, Network, Port
 from mssmail.settings.provider import OpenIdProvider
+from mssmail.settings.trust_space import Operators, Patients, TrustList
 from mssmail.settings.units import Octets, Seconds
 
 KIB: Final = 1 << 10
@@ -72,6 +73,9 @@ class Server:
 @dataclass(frozen=True, slots=True)
 class Listen:
     host: str = _setting(kind.text(), "", "Address that the mail listeners bind; empty: every interface.")
+    smtp: Port | None = _setting(
+        kind.port(), None, "Mail of other operators, as 25; STARTTLS and client certificate required (RFC 5321)."
+    )
     submission: Port | None = _setting(kind.port(), Port(587), "Submission, STARTTLS required (RFC 6409).")
     submissions: Port | None = _setting(kind.port(), Port(465), "Submission over implicit TLS (RFC 8314).")
     imap: Port | None = _setting(kind.port(), Port(143), "IMAP, STARTTLS required before any sign-in.")
@@ -86,7 +90,7 @@ class Listen:
 @dataclass(frozen=True, slots=True)
 class Proxy:
     listeners: tuple[str, ...] = _setting(
-        kind.many(kind.one_of("submission", "submissions", "imap", "imaps", "https")),
+        kind.many(kind.one_of("smtp", "submission", "submissions", "imap", "imaps", "https")),
         (),
         "Listeners whose connections all come through a proxy that names the client by the PROXY protocol, 1 or 2.",
     )
@@ -466,35 +470,6 @@ class Directory:
 
 
 @dataclass(frozen=True, slots=True)
-class TrustList:
-    folder: Path = _setting(
-        kind.path_or_default(), Path(), "Folder of the white lists; empty: trust/ under the data folder."
-    )
-    source: str = _confidential(
-        kind.text(),
-        "",
-        "Where the trust space's white list is fetched from, https://… or a file as file:///path; empty: it is "
-        "imported by hand.",
-    )
-    source_ca: Path | None = _setting(
-        kind.optional_path(),
-        None,
-        "PEM file of the authorities that `source` is trusted by; empty: the system's own.",
-    )
-    refresh_interval: Seconds = _setting(
-        kind.duration(1, 7 * DAY), Seconds(3 * 3600), "How often `source` is asked for what is new."
-    )
-    shrink_limit: float = _setting(
-        kind.fraction(),
-        0.05,
-        "Share of its domains that a new list may lack before it is refused without --allow-shrink.",
-    )
-    stale_after: Seconds = _setting(
-        kind.duration(1), Seconds(3 * DAY), "Age of the list from which an alarm is raised once a day; it serves on."
-    )
-
-
-@dataclass(frozen=True, slots=True)
 class Audit:
     retention: Seconds = _setting(
         kind.duration(DAY),
@@ -558,6 +533,8 @@ class Settings:
     keys: Keys = field(default_factory=Keys)
     directory: Directory = field(default_factory=Directory)
     trust_list: TrustList = field(default_factory=TrustList)
+    operators: Operators = field(default_factory=Operators)
+    patients: Patients = field(default_factory=Patients)
     audit: Audit = field(default_factory=Audit)
     admin: Admin = field(default_factory=Admin)
     log: Log = field(default_factory=Log)

@@ -33,6 +33,8 @@ LIVE: Final = frozenset(
         "directory": "allowed_professions shrink_limit source source_ca refresh_interval fhir fhir_key stale_after "
         "max_age",
         "trust_list": "source source_ca refresh_interval shrink_limit stale_after",
+        "operators": "max_connections max_messages_per_hour max_recipients",
+        "patients": "domain may_answer",
         "audit": "retention checkpoint_interval",
         "admin": "two_persons order_lifetime",
     }.items()

@@ -19,8 +19,7 @@ from mssmail.base.refusal import Reason, Refusal
 from mssmail.base.secret import Secret
 from mssmail.flow.sessions import Session as Entered
 from mssmail.flow.submit import Acknowledgements, Submission
-from mssmail.servers.smtp import connection, replies
-from mssmail.servers.smtp import session as commands
+from mssmail.servers.smtp import commands, connection, replies
 from mssmail.servers.smtp.chunking import parse_bdat
 from mssmail.servers.smtp.data import MAX_LINE_OCTETS, Chunks, Decoder
 from mssmail.servers.smtp.envelope import BadCommand, Mail, parse_mail, parse_rcpt
@@ -139,7 +138,7 @@ class _Session(Session):
         self.begun: list[_Message] = []
         self._acks = cast(Acknowledgements, SimpleNamespace(sent=lambda d: None, read=bool, lost=bool))
 
-    def _begin(self, mail: Mail, principal: Principal) -> Submission:
+    def _begin(self, mail: Mail) -> Submission:
         message = _Message(self._stubs)
         self.begun.append(message)
         return cast(Submission, message)

@@ -36,6 +36,12 @@ REPLIES: dict[Reason, Reply] = {
         "You are no longer in the health directory: mailbox closed, contact your operator",
     ),
     Reason.OUTSIDE_TRUST: _NOT_HERE,
+    Reason.RELAY: _NOT_HERE,
+    Reason.PATIENT: _NOT_HERE,
+    Reason.OPERATOR_CERTIFICATE: _NOT_HERE,
+    Reason.NOT_LISTED: _NOT_HERE,
+    Reason.OWN_DOMAIN: _NOT_HERE,
+    Reason.MISALIGNED: _NOT_HERE,
     Reason.NO_MAILBOX: _NOT_HERE,
     Reason.SUSPENDED: _no(
         Word.CONTACTADMIN,

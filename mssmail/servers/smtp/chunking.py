@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from mssmail.flow.submit import Submission
+from mssmail.flow.arrival import Arrival
 from mssmail.servers.smtp.data import Chunks
 
 _BDAT: Final = re.compile(r"([0-9]{1,18})(?: +([Ll][Aa][Ss][Tt]))?")
@@ -34,7 +34,7 @@ class Incoming:
 
     __slots__ = ("lines", "started", "submission")
 
-    def __init__(self, submission: Submission, started: float) -> None:
+    def __init__(self, submission: Arrival, started: float) -> None:
         self.submission = submission
         self.started = started
         """When its first chunk came, by the loop's clock."""

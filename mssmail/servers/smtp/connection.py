@@ -27,7 +27,7 @@ from mssmail.servers.smtp import replies
 from mssmail.wire.sasl.exchange import MAX_LINE_OCTETS
 
 if TYPE_CHECKING:
-    from mssmail.servers.smtp.server import SubmissionServer
+    from mssmail.servers.smtp.server import SmtpServer
 
 MAX_AUTH_OCTETS: Final = MAX_LINE_OCTETS + 64
 """`AUTH`, the mechanism and CRLF around an initial response (RFC 4954 §4): the longest line there is."""
@@ -52,7 +52,7 @@ class Gone(Exception):
 class Connection(SMTP):
     """One client of a listener; `Session` obeys its lines."""
 
-    def __init__(self, server: "SubmissionServer") -> None:
+    def __init__(self, server: "SmtpServer") -> None:
         """Mends: socket.getfqdn() for each connection; limits of commands shared by all of them (ours are constants);
         `auth_require_tls`, which refuses AUTH on an implicitly encrypted connection.
         """

@@ -50,6 +50,8 @@ class Mail:
     """`7BIT` or `8BITMIME`, where it was said."""
     ret: str = ""
     envid: str = ""
+    requires_tls: bool = False
+    """By REQUIRETLS (RFC 8689 §2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +118,11 @@ def _split(argument: str, keyword: str, bad: bytes, *, extended: bool) -> tuple[
     return m[1], m[2] or ""
 
 
-def parse_mail(argument: str, *, extended: bool) -> Mail:
-    """Read what follows `MAIL `; `extended`: the client said EHLO. Raises BadCommand."""
+def parse_mail(argument: str, *, extended: bool, requires_tls: bool = False) -> Mail:
+    """Read what follows `MAIL `; `extended`: the client said EHLO; `requires_tls`: REQUIRETLS is on offer.
+
+    Raises BadCommand.
+    """
     path, text = _split(argument, "FROM:", replies.BAD_MAIL, extended=extended)
     sender = Address.parse(path) if path else None
     if path and sender is None:
@@ -128,6 +133,7 @@ def parse_mail(argument: str, *, extended: bool) -> Mail:
         return Mail(sender)
     parameters = _Parameters.read(text)
     utf8 = parameters.flag("SMTPUTF8")
+    required = requires_tls and parameters.flag("REQUIRETLS")
     if sender is not None and not utf8 and not sender.is_ascii:
         raise BadCommand(replies.ASCII_SENDER)
     size, body, ret = parameters.take("SIZE"), parameters.take("BODY").upper(), parameters.take("RET").upper()
@@ -139,7 +145,7 @@ def parse_mail(argument: str, *, extended: bool) -> Mail:
     # RFC 4954 §5: taken, and not believed; who signed in is the author.
     _require(auth in ("", "<>") or _XTEXT.fullmatch(auth))
     parameters.done()
-    return Mail(sender, int(size or 0), utf8, body, ret, envid)
+    return Mail(sender, int(size or 0), utf8, body, ret, envid, required)
 
 
 def parse_rcpt(argument: str, *, extended: bool, utf8: bool, domain: str) -> Rcpt:

@@ -11,9 +11,9 @@ Invariants:
 import sys
 from typing import TYPE_CHECKING, Final
 
-from mssmail.base.principal import Principal, Recipient
+from mssmail.base.principal import Recipient
 from mssmail.base.refusal import Reason, Refusal
-from mssmail.flow.submit import Submission
+from mssmail.flow.arrival import Arrival
 from mssmail.metrics.registry import counter
 from mssmail.servers.smtp import replies
 from mssmail.servers.smtp.chunking import Bdat, Incoming, parse_bdat
@@ -22,7 +22,7 @@ from mssmail.servers.smtp.data import Decoder, Lines
 from mssmail.servers.smtp.envelope import Mail
 
 if TYPE_CHECKING:
-    from mssmail.servers.smtp.server import SubmissionServer
+    from mssmail.servers.smtp.server import SmtpServer
 
 MAX_FAULTS: Final = 20
 """Commands that couldn't be read or came out of order, on one connection."""
@@ -44,9 +44,10 @@ _PIPELINED: Final = frozenset({replies.NO_RECIPIENT, replies.RSET_FIRST, replies
 class Intake(Connection):
     """A connection's mail transaction; `Session` fills in sender and recipients."""
 
-    def __init__(self, server: "SubmissionServer") -> None:
+    def __init__(self, server: "SmtpServer") -> None:
         super().__init__(server)
-        self._principal: Principal | None = None
+        self._admitted = False
+        """Whether it is known who speaks."""
         self._greeted = False
         self._faults = 0
 
@@ -73,7 +74,7 @@ class Intake(Connection):
 
     def _no_hurry(self) -> None:
         """No message is under way that must come within a time."""
-        if self._principal is not None:
+        if self._admitted:
             self._at_latest = float("inf")
 
     def _refuse(self, reason: Reason) -> None:
@@ -91,22 +92,23 @@ class Intake(Connection):
         """What must come before a recipient or a message can."""
         if not self._greeted:
             return replies.GREET_FIRST
-        if self._principal is None:
-            return replies.SIGN_IN_FIRST
+        if not self._admitted:
+            return self._admit_first()
         return replies.RSET_FIRST if self._chunked else replies.MAIL_FIRST
 
-    def _begin(self, mail: Mail, principal: Principal) -> Submission:
-        """Take up a message. Raises Refusal(TOO_MANY_MESSAGES)."""
-        assert mail.sender is not None
-        self._server.rate.check(principal, uncapped=self.uncapped)
-        recipients = list({recipient.account: recipient for recipient in self._recipients.values()}.values())
-        details = _details(mail, self._dsn)
-        server = self._server
-        return Submission(
-            server.house, server.gate, principal, mail.sender, recipients, details, uncapped=self.uncapped
-        )
+    def _admit_first(self) -> bytes:
+        """What is said to somebody who isn't known."""
+        return replies.SIGN_IN_FIRST
 
-    async def _finish(self, submission: Submission) -> None:
+    def _begin(self, mail: Mail) -> Arrival:
+        """Take up a message. Raises Refusal(TOO_MANY_MESSAGES)."""
+        raise NotImplementedError
+
+    def _accepted(self) -> list[Recipient]:
+        """The recipients that were let in, each box once."""
+        return list({recipient.account: recipient for recipient in self._recipients.values()}.values())
+
+    async def _finish(self, submission: Arrival) -> None:
         """Deliver, and say so. Raises Refusal."""
         try:
             queue_id = await submission.finish()
@@ -122,14 +124,14 @@ class Intake(Connection):
         """Take a message. Mends: a list of its lines in memory and a loop over them, 96 % of a large message's cost;
         bare CR and LF kept; the size looked at in lines; nothing that ends a slow sender.
         """
-        mail, principal = self._mail, self._principal
-        if mail is None or principal is None or self._chunked:
+        mail = self._mail
+        if mail is None or self._chunked:
             return self._fault(self._missing())
         if arg:
             return self._fault(replies.BAD_ARGUMENTS)
         if not self._recipients:
             return self._say(replies.NO_RECIPIENT) if self._tried else self._fault(replies.RCPT_FIRST)
-        submission = self._begin(mail, principal)
+        submission = self._begin(mail)
         self._say(replies.START_DATA)
         self._receiving = True
         try:
@@ -144,7 +146,7 @@ class Intake(Connection):
             self._set_rset_state()
         return None
 
-    async def _receive(self, submission: Submission) -> None:
+    async def _receive(self, submission: Arrival) -> None:
         """Read to the message's end, whatever becomes of it. Raises Gone, and what went wrong of ours, at the end."""
         decoder, wrong = Decoder(), None
         most = 2 * self._settings.max_message_size
@@ -171,7 +173,7 @@ class Intake(Connection):
         if self._ended is not None:
             submission.refuse(self._ended, "the session ended while the message came")
 
-    def _judge(self, lines: Lines, submission: Submission) -> None:
+    def _judge(self, lines: Lines, submission: Arrival) -> None:
         if lines.bare_newline:
             submission.refuse(Reason.BARE_NEWLINE)
         elif lines.line_too_long:
@@ -208,7 +210,7 @@ class Intake(Connection):
         """Why no chunk can be taken now, or None."""
         if not self._tls:
             return replies.TLS_FIRST
-        if self._mail is None or self._principal is None or (self._chunked and self._incoming is None):
+        if self._mail is None or (self._chunked and self._incoming is None):
             return self._missing()
         if not self._recipients:
             return replies.NO_RECIPIENT if self._tried else replies.RCPT_FIRST
@@ -224,13 +226,12 @@ class Intake(Connection):
 
     async def _chunk(self, bdat: Bdat) -> None:
         """Take a chunk that is in its place, and answer it. Raises Refusal, Gone, and what went wrong of ours."""
-        mail, principal, incoming = self._mail, self._principal, self._incoming
+        mail, incoming = self._mail, self._incoming
         assert mail is not None
-        assert principal is not None
         self._chunked = True
         if incoming is None:
             try:
-                incoming = Incoming(self._begin(mail, principal), self.loop.time() + self._settings.timeout)
+                incoming = Incoming(self._begin(mail), self.loop.time() + self._settings.timeout)
             except Refusal:
                 await self._take_chunk(bdat, None)
                 raise
@@ -278,11 +279,13 @@ class Intake(Connection):
             raise wrong
 
 
-def _details(mail: Mail, dsn: list[str]) -> dict[str, Detail]:
+def envelope_details(mail: Mail, dsn: list[str]) -> dict[str, Detail]:
     """What of the envelope is kept beside sender and recipients."""
     details: dict[str, Detail] = {}
     if mail.utf8:
         details["utf8"] = True
+    if mail.requires_tls:
+        details["require_tls"] = True
     if dsn:
         details["dsn"] = dsn
     for name, value in (("body", mail.body), ("ret", mail.ret), ("envid", mail.envid)):

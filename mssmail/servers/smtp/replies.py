@@ -63,6 +63,43 @@ REASONS: Final[dict[Reason, bytes]] = {
         "Destinataire non verifiable : l'annuaire de sante n'est plus a jour ici ; reessayez plus tard",
         "Recipient can't be verified: the health directory here is out of date; try again later",
     ),
+    Reason.RELAY: _told(
+        550,
+        "5.7.1",
+        "Relais refuse : ce domaine n'est pas servi ici ; adressez-vous a son operateur",
+        "Relaying denied: this domain isn't served here; send to its own operator",
+    ),
+    Reason.PATIENT: _told(
+        550,
+        "5.7.1",
+        "Refuse : un patient n'ecrit ici qu'en reponse a un professionnel qui lui a ecrit",
+        "Refused: a patient writes here only in answer to a professional who wrote to them",
+    ),
+    # other operators
+    Reason.OPERATOR_CERTIFICATE: _told(
+        550,
+        "5.7.1",
+        "Certificat d'operateur absent, perime, revoque ou d'un autre usage ; presentez celui de la liste blanche",
+        "No operator's certificate that is valid: show the one of the white list",
+    ),
+    Reason.NOT_LISTED: _told(
+        550,
+        "5.7.1",
+        "Expediteur refuse : la liste blanche n'attribue pas ce domaine a votre certificat",
+        "Sender refused: the white list doesn't give this domain to your certificate",
+    ),
+    Reason.OWN_DOMAIN: _told(
+        553,
+        "5.7.1",
+        "Expediteur refuse : ce domaine est servi ici et n'ecrit pas du dehors",
+        "Sender refused: this domain is served here, and doesn't write from outside",
+    ),
+    Reason.MISALIGNED: _told(
+        550,
+        "5.7.1",
+        "Message refuse : le champ From n'est pas d'un domaine de votre operateur ; corrigez l'expediteur",
+        "Message refused: From isn't of a domain of your operator's; correct the sender",
+    ),
     # sign-in
     Reason.CREDENTIALS: _told(
         535,
@@ -307,6 +344,9 @@ TOO_MANY_FAULTS: Final = b"421 4.7.0 Too many bad commands, closing\r\n"
 TOO_MUCH: Final = b"421 4.7.0 The message goes far beyond the limit, closing\r\n"
 TOO_MANY_CONNECTIONS: Final = _told(
     421, "4.7.0", "Trop de connexions depuis cette adresse", "Too many connections from this address"
+)
+TOO_MANY_OF_OPERATOR: Final = _told(
+    421, "4.7.0", "Trop de connexions de cet operateur", "Too many connections of this operator"
 )
 TIMEOUT: Final = b"421 4.4.2 Timeout, closing\r\n"
 STOPPING: Final = b"421 4.3.2 Service arrete, reessayez / Service shutting down, try again\r\n"

@@ -1,9 +1,12 @@
-"""The two doors of submission (RFC 6409, RFC 8314): what each asks before a client may sign in, and what it announces.
+"""What differs between the listeners of the SMTP side: how each begins TLS, and what it announces.
 
-Both take the same mechanisms and certificates (DEMO-CONTRACT's "Signing in"); they differ in when TLS begins.
+Submission has two doors (RFC 6409, RFC 8314), which take the same mechanisms and certificates (DEMO-CONTRACT's
+"Signing in") and differ in when TLS begins. Other operators have one, where nobody signs in: they are known by their
+certificates.
 """
 
 from enum import Enum, unique
+from typing import Final
 
 from mssmail.settings.model import Settings
 from mssmail.wire.sasl.registry import Need, offered
@@ -13,8 +16,10 @@ from mssmail.wire.sasl.registry import Need, offered
 class Role(Enum):
     """A listener's kind, by the name that settings and `demo.json` give it."""
 
+    SMTP = "smtp"
+    """Other operators: TLS begins by STARTTLS, and nothing of worth is said before."""
     SUBMISSION = "submission"
-    """TLS begins by STARTTLS, and nothing of worth is said before."""
+    """The same for a server's own people."""
     SUBMISSIONS = "submissions"
     """TLS from the first octet."""
 
@@ -23,8 +28,21 @@ class Role(Enum):
         return self is Role.SUBMISSIONS
 
 
+SUBMITTING: Final = (Role.SUBMISSION, Role.SUBMISSIONS)
+
+
 def announcement(settings: Settings, there: frozenset[Need], *, tls: bool) -> bytes:
-    """The whole answer to EHLO; `there`: what mechanisms may need. AUTH only over TLS, STARTTLS only before it."""
+    """Submission's whole answer to EHLO; `there`: what mechanisms may need. AUTH only over TLS, STARTTLS before it."""
+    last = "AUTH " + " ".join(offered(there)) if tls else "STARTTLS"
+    return _announced(settings, settings.smtp.max_recipients, last)
+
+
+def announcement_to_operators(settings: Settings, *, tls: bool) -> bytes:
+    """The same to other operators. REQUIRETLS is true of all mail here: nothing ever leaves in clear (RFC 8689 §2)."""
+    return _announced(settings, settings.operators.max_recipients, "REQUIRETLS" if tls else "STARTTLS")
+
+
+def _announced(settings: Settings, recipients: int, last: str) -> bytes:
     keywords = [
         settings.server.name,
         "PIPELINING",
@@ -33,9 +51,9 @@ def announcement(settings: Settings, there: frozenset[Need], *, tls: bool) -> by
         "SMTPUTF8",
         "DSN",
         "CHUNKING",
-        # RFC 9422 §4.2. No MAILMAX: a session may hold as many messages as it likes, an hour's limit is the account's.
-        f"LIMITS RCPTMAX={settings.smtp.max_recipients}",
-        "AUTH " + " ".join(offered(there)) if tls else "STARTTLS",
+        # RFC 9422 §4.2. No MAILMAX: a session may hold as many messages as it likes, an hour's limit is its sender's.
+        f"LIMITS RCPTMAX={recipients}",
+        last,
         "ENHANCEDSTATUSCODES",
     ]
     lines = [f"250-{keyword}\r\n" for keyword in keywords]

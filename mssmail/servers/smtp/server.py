@@ -8,10 +8,13 @@ import asyncio
 from collections import Counter
 from typing import Final
 
+from mssmail.base.dn import DistinguishedName
 from mssmail.base.principal import Door
 from mssmail.flow.bearer import TokenLogin
 from mssmail.flow.gate import Gate
+from mssmail.flow.hourly import Hourly
 from mssmail.flow.house import House
+from mssmail.flow.operators import Operators
 from mssmail.flow.sessions import Sessions
 from mssmail.flow.submit import Rate, Readings
 from mssmail.metrics.registry import counter, gauge
@@ -20,7 +23,8 @@ from mssmail.servers.net.stream import TlsContext
 from mssmail.servers.net.tls import peer_certificate
 from mssmail.servers.smtp import replies
 from mssmail.servers.smtp.connection import Connection
-from mssmail.servers.smtp.roles import Role, announcement
+from mssmail.servers.smtp.inbound import Inbound
+from mssmail.servers.smtp.roles import Role, announcement, announcement_to_operators
 from mssmail.servers.smtp.session import Session
 from mssmail.wire.sasl.registry import Need, met
 
@@ -29,37 +33,22 @@ COMMIT_S: Final = 0.8
 
 _connections = counter("mssmail_smtp_connections_total", "Connections taken.", labels=("listener",))
 _turned_away = counter(
-    "mssmail_smtp_turned_away_total", "Connections over the limit of an address.", labels=("listener",)
+    "mssmail_smtp_turned_away_total", "Connections over the limit of an address or operator.", labels=("listener",)
 )
 _open = gauge("mssmail_smtp_open", "Connections open.", labels=("listener",))
 
 
-class SubmissionServer:
-    """The connections of one submission port in one worker."""
+class SmtpServer:
+    """The connections of one port in one worker. A role's class makes its sessions."""
 
-    def __init__(
-        self,
-        house: House,
-        login: TokenLogin,
-        gate: Gate,
-        sessions: Sessions,
-        role: Role,
-        *,
-        tls: TlsContext,
-        rate: Rate | None = None,
-    ) -> None:
-        """`tls` serves STARTTLS; one `rate` given to both ports of a worker makes them count together."""
+    def __init__(self, house: House, role: Role, *, tls: TlsContext) -> None:
+        """`tls` serves STARTTLS."""
         self.house = house
-        self.login = login
-        self.gate = gate
-        self.sessions = sessions
         self.role = role
         self.tls = tls
-        self.rate = rate or Rate(house)
         self.readings = Readings(house)
         self.loop = asyncio.get_running_loop()
         self.greeting = f"220 {house.settings.server.name} ESMTP\r\n".encode("ascii")
-        self._announced: dict[tuple[bool, frozenset[Need]], bytes] = {}
         self.open: set[Connection] = set()
         """The connections there are."""
         self._by_client: Counter[str] = Counter()
@@ -67,20 +56,13 @@ class SubmissionServer:
         self._metrics = tuple(metric.labels(role.value) for metric in (_connections, _turned_away))
         self._gauge = _open.labels(role.value)
 
-    def factory(self) -> Session:
+    def factory(self) -> Connection:
         """A protocol for one more connection."""
-        return Session(self)
-
-    def there(self, door: Door) -> frozenset[Need]:
-        """What mechanisms may need, for this client and now."""
-        return met(certificate=self.login.certificate_acceptable(door), tokens=self.login.tokens_acceptable)
+        raise NotImplementedError
 
     def announced(self, encrypted: object, door: Door) -> bytes:
         """The answer to EHLO."""
-        key = bool(encrypted), self.there(door)
-        if key not in self._announced:
-            self._announced[key] = announcement(self.house.settings, key[1], tls=key[0])
-        return self._announced[key]
+        raise NotImplementedError
 
     def arrive(self, session: Connection, transport: asyncio.BaseTransport) -> bytes | None:
         """Take a connection in and tell it who is there; the 421 by which it is turned away."""
@@ -125,3 +107,69 @@ class SubmissionServer:
         if tasks:
             await asyncio.wait(tasks, timeout=COMMIT_S)
         self.readings.close()
+
+
+class SubmissionServer(SmtpServer):
+    """One submission port."""
+
+    def __init__(
+        self,
+        house: House,
+        login: TokenLogin,
+        gate: Gate,
+        sessions: Sessions,
+        role: Role,
+        *,
+        tls: TlsContext,
+        rate: Rate | None = None,
+    ) -> None:
+        """`tls` serves STARTTLS; one `rate` given to both ports of a worker makes them count together."""
+        super().__init__(house, role, tls=tls)
+        self.login = login
+        self.gate = gate
+        self.sessions = sessions
+        self.rate = rate or Rate(house)
+        self._announced: dict[tuple[bool, frozenset[Need]], bytes] = {}
+
+    def factory(self) -> Session:
+        return Session(self)
+
+    def there(self, door: Door) -> frozenset[Need]:
+        """What mechanisms may need, for this client and now."""
+        return met(certificate=self.login.certificate_acceptable(door), tokens=self.login.tokens_acceptable)
+
+    def announced(self, encrypted: object, door: Door) -> bytes:
+        key = bool(encrypted), self.there(door)
+        if key not in self._announced:
+            self._announced[key] = announcement(self.house.settings, key[1], tls=key[0])
+        return self._announced[key]
+
+
+class OperatorServer(SmtpServer):
+    """The port of other operators."""
+
+    def __init__(self, house: House, operators: Operators, gate: Gate, *, tls: TlsContext) -> None:
+        super().__init__(house, Role.SMTP, tls=tls)
+        self.operators = operators
+        self.gate = gate
+        self.hourly = Hourly(house.clock)
+        self._by_operator: Counter[DistinguishedName] = Counter()
+
+    def factory(self) -> Inbound:
+        return Inbound(self)
+
+    def announced(self, encrypted: object, door: Door) -> bytes:
+        return announcement_to_operators(self.house.settings, tls=bool(encrypted))
+
+    def enter(self, name: DistinguishedName, *, uncapped: bool) -> bool:
+        """Count a connection for an operator; False where it has too many already."""
+        if not uncapped and self._by_operator[name] >= self.house.settings.operators.max_connections:
+            self._metrics[1].inc()
+            return False
+        self._by_operator[name] += 1
+        return True
+
+    def leave(self, name: DistinguishedName) -> None:
+        self._by_operator[name] -= 1
+        if not self._by_operator[name]:
+            del self._by_operator[name]

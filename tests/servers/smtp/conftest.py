@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from mssmail.servers.smtp.roles import Role
+from mssmail.servers.smtp.roles import SUBMITTING
 from tests.servers.smtp.harbour import Harbour
 from tests.support.houses import Home
 
@@ -29,6 +29,6 @@ def home(tmp_path: Path) -> Iterator[Home]:
 async def harbour(home: Home) -> AsyncIterator[Harbour]:
     """Both ports over one house."""
     built = Harbour(home)
-    await built.open(*Role)
+    await built.open(*SUBMITTING)
     yield built
     await built.close()

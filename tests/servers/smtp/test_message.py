@@ -9,9 +9,9 @@ from structlog.testing import CapturingLogger
 from mssmail.audit.events import Kind
 from mssmail.base.refusal import Reason
 from mssmail.flow.submit import Submission
-from mssmail.servers.smtp import replies, session
+from mssmail.servers.smtp import commands, replies
 from mssmail.servers.smtp.data import MAX_LINE_OCTETS
-from mssmail.servers.smtp.roles import Role
+from mssmail.servers.smtp.roles import SUBMITTING, Role
 from mssmail.settings.units import Octets
 from tests.servers.smtp.harbour import Harbour
 from tests.support.houses import DOMAIN, Home
@@ -30,7 +30,7 @@ def big(octets: int) -> bytes:
     return line * (octets // len(line))
 
 
-@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("role", SUBMITTING)
 @pytest.mark.parametrize("size", [0, 10_000, 3_000_000])
 async def test_bytes(harbour: Harbour, role: Role, size: int) -> None:
     """What was sent is what is kept, behind the trace."""
@@ -207,7 +207,7 @@ async def test_left_while_it_commits(harbour: Harbour, monkeypatch: pytest.Monke
 async def test_own_fault(harbour: Harbour, monkeypatch: pytest.MonkeyPatch) -> None:
     """A failure of ours is 451 without a word of it, in mid-message too, logged once; the connection goes on."""
     log = CapturingLogger()
-    monkeypatch.setattr(session, "_log", log)
+    monkeypatch.setattr(commands, "_log", log)
     client = await harbour.signed_in()
     await client.ask(f"MAIL FROM:<{ME}>")
     assert (await client.ask(f"RCPT TO:<broken@{DOMAIN}>")).encode() + b"\r\n" == replies.OWN_FAULT

@@ -1,0 +1,68 @@
+"""The settings of what joins this server to other operators: white list, their mail, patients. Sections of `model`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from mssmail.settings import kind
+from mssmail.settings.field import confidential as _confidential
+from mssmail.settings.field import setting as _setting
+from mssmail.settings.units import Seconds
+
+DAY: Final = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class TrustList:
+    folder: Path = _setting(
+        kind.path_or_default(), Path(), "Folder of the white lists; empty: trust/ under the data folder."
+    )
+    source: str = _confidential(
+        kind.text(),
+        "",
+        "Where the trust space's white list is fetched from, https://… or a file as file:///path; empty: it is "
+        "imported by hand.",
+    )
+    source_ca: Path | None = _setting(
+        kind.optional_path(),
+        None,
+        "PEM file of the authorities that `source` is trusted by; empty: the system's own.",
+    )
+    refresh_interval: Seconds = _setting(
+        kind.duration(1, 7 * DAY), Seconds(3 * 3600), "How often `source` is asked for what is new."
+    )
+    shrink_limit: float = _setting(
+        kind.fraction(),
+        0.05,
+        "Share of its domains that a new list may lack before it is refused without --allow-shrink.",
+    )
+    stale_after: Seconds = _setting(
+        kind.duration(1), Seconds(3 * DAY), "Age of the list from which an alarm is raised once a day; it serves on."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Operators:
+    max_connections: int = _setting(
+        kind.integer(1, 100_000), 50, "Connections that one other operator may have open at once, in each worker."
+    )
+    max_messages_per_hour: int = _setting(
+        kind.integer(0, 10_000_000),
+        20_000,
+        "Messages that one other operator may send in an hour, in each worker; 0: any number.",
+    )
+    max_recipients: int = _setting(
+        kind.integer(100, 10_000),
+        100,
+        "Recipients of one message of another operator's (RFC 5321 §4.5.3.1.8: at least 100).",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Patients:
+    domain: str = _setting(kind.text(), "patient.mssante.fr", "Mail domain of patients' addresses.")
+    may_answer: bool = _setting(
+        kind.switch(),
+        False,
+        "Whether a patient may write to a professional who wrote to them first; to others none ever may.",
+    )
