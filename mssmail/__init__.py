@@ -29,9 +29,9 @@ Imports go down only, and siblings on a line are strangers (`.importlinter` is t
 One message, straight through:
 
     bytes become a command   servers/smtp/session
-    who                      servers/smtp/roles -> flow/login -> Principal
+    who                      servers/smtp/session -> flow/login -> Principal; inbound -> flow/operators -> Peer
     may they                 flow/gate -> policy/send, policy/receive -> Verdict; a no -> servers/smtp/replies
-    the body ends            flow/submit
+    the body ends            flow/submit; another operator's, flow/receive; what both have in common, flow/arrival
     seal and keep            flow/deliver: parse once, seal, then one transaction {message, uid, modseq, audit}
     acknowledge              250, only after the commit
     tell                     flow/changes wakes (account, modseq) across workers; a lost wake-up costs a delay, not mail

@@ -13,6 +13,7 @@ from mssmail.base.refusal import Reason
 
 DOMAIN = "demo.mssante.fr"
 HOSPITAL_DOMAIN = "hopital-demo.mssante.fr"
+LABORATORY_DOMAIN = "laboratoire-demo.mssante.fr"
 OTHER_DOMAINS = (HOSPITAL_DOMAIN, "clinique-demo.mssante.fr", "pharmacie-demo.mssante.fr", "ordre-demo.mssante.fr")
 
 POPULATION = 20_000
@@ -111,6 +112,7 @@ PROFESSION_LABELS = {code: label for code, label, _ in PROFESSIONS}
 
 CENTRE = Structure("1750099901", "CENTRE DE SANTE DES LILAS (DEMO)", "RUE DES LILAS", "75020", "PARIS")
 HOSPITAL = Structure("1750099902", "HOPITAL DE DEMONSTRATION", "AVENUE DU GENERAL", "75013", "PARIS")
+LABORATORY = Structure("1750099904", "LABORATOIRE DE DEMONSTRATION", "RUE DES ANALYSES", "75014", "PARIS")
 VENDOR = Structure("1750099903", "EDITEUR DE DEMONSTRATION", "RUE DU LOGICIEL", "75002", "PARIS")
 
 
@@ -167,6 +169,15 @@ ACCOUNTS: tuple[Account, ...] = (
     ),
 )
 
+HOSPITAL_BOXES = tuple(
+    ListedBox(f"{local}@{HOSPITAL_DOMAIN}", BoxKind.ORG, structure=HOSPITAL, service=service)
+    for local, service in (("cardiologie", "Cardiologie"), ("urgences", "Urgences"))
+)
+LABORATORY_BOXES = (
+    ListedBox(f"resultats@{LABORATORY_DOMAIN}", BoxKind.ORG, structure=LABORATORY, service="Résultats"),
+)
+"""Boxes that other operators hold."""
+
 REFUSED: tuple[RefusedBox, ...] = (
     RefusedBox(f"jean.inconnu@{DOMAIN}", Reason.NOT_REGISTERED),
     RefusedBox(f"victor.radie@{DOMAIN}", Reason.STRUCK_OFF, _personal("victor.radie", STRUCK_OFF)),
@@ -205,7 +216,7 @@ def populate(accounts: int = 0, people: int = POPULATION, boxes: int = BOXES, se
     """Make the demo's directory: the named and bulk people, then made-up ones up to `people` and `boxes`."""
     named = [*ACCOUNTS, *(r.account for r in REFUSED if r.account is not None), *bulk_accounts(accounts)]
     professionals = [a.holder for a in named if a.holder is not None] + [WITHOUT_BOX]
-    listed = [a.listed for a in named]
+    listed = [*(a.listed for a in named), *HOSPITAL_BOXES, *LABORATORY_BOXES]
     listed.append(ListedBox(f"luc.sansboite@{DOMAIN}", BoxKind.PER, WITHOUT_BOX))
     random_ = random.Random(seed)  # noqa: S311 - made-up people, no secret
     structures = _structures(random_)

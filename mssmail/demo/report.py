@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pyotp
 
 from mssmail.demo.furnish import Opener
+from mssmail.demo.neighbours import TrustSpace
 from mssmail.demo.people import DOMAIN, REFUSED, Account
 from mssmail.demo.pki import Leaf
 
@@ -53,6 +54,7 @@ def demo_json(
     ca: Path,
     accounts: Sequence[Shown],
     revoked: Sequence[tuple[Leaf, str]],
+    space: TrustSpace,
 ) -> bytes:
     """The file that outside checks are driven by."""
     content = {
@@ -64,6 +66,7 @@ def demo_json(
         "domain": DOMAIN,
         "accounts": [each.as_json() for each in accounts],
         "refused": [{"address": r.address, "reason": r.reason.value} for r in REFUSED],
+        **space.as_json(),
         "revoked": [{"cert": str(leaf.cert), "key": str(leaf.key), "address": address} for leaf, address in revoked],
     }
     return (json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode()

@@ -7,6 +7,7 @@ there. The contract with outside checks is `demo.json`.
 import asyncio
 import os
 import shutil
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,9 +17,11 @@ from mssmail.app import assembled, make_root_key
 from mssmail.base.clock import SystemClock
 from mssmail.demo.file import write_whole
 from mssmail.demo.furnish import Furnishing, OnProgress, Openers
+from mssmail.demo.neighbours import TrustSpace, publish, settle
 from mssmail.demo.people import ACCOUNTS, CLAIRE, DOMAIN, Account, bulk_accounts
 from mssmail.demo.pki import DemoPki, Leaf
 from mssmail.demo.report import HOST, SERVER_NAME, Shown, demo_json, show
+from mssmail.flow.house import House
 from mssmail.flow.standing import Standing
 from mssmail.servers.net.listener import Place
 from mssmail.settings import describe
@@ -34,11 +37,19 @@ ANNOUNCED: Final = "demo.json"
 CONFIG: Final = "mssmail.toml"
 ROOT_KEY: Final = "root.key"
 OURS: Final = (
-    *("bodies", "directory", "extracts", "keys", "pki", "revocation", "run"),
+    *("bodies", "directory", "extracts", "keys", "pki", "revocation", "run", "trust"),
     *("mail.db*", "admin.sock", f"{ANNOUNCED}*", f"{CONFIG}*", f"{OPENERS}*", f"{ROOT_KEY}*"),
 )
 """What a demo writes in its folder, beside its mark."""
-OFFSETS: Final = {"submission": 587, "submissions": 465, "imap": 143, "imaps": 993, "https": 443, "metrics": 80}
+OFFSETS: Final = {
+    "smtp": 25,
+    "submission": 587,
+    "submissions": 465,
+    "imap": 143,
+    "imaps": 993,
+    "https": 443,
+    "metrics": 80,
+}
 
 
 class NotADemo(Exception):
@@ -54,6 +65,7 @@ class Prepared:
     ca: Path
     accounts: tuple[Shown, ...]
     revoked: tuple[tuple[Leaf, str], ...]
+    space: TrustSpace
 
     @property
     def config(self) -> Path:
@@ -72,8 +84,11 @@ class Prepared:
         ports = {name: place.port for name, place in places.items()}
         in_force = replace(self.settings, listen=_with_ports(self.settings.listen, ports))
         write_whole(self.config, describe.dump(in_force).encode())
-        write_whole(self.data / ANNOUNCED, demo_json(os.getpid(), ports, self.ca, self.accounts, self.revoked))
+        write_whole(self.data / ANNOUNCED, self._described(ports))
         show(self.data, self.ca, ports, self.accounts, SystemClock().now())
+
+    def _described(self, ports: dict[str, int]) -> bytes:
+        return demo_json(os.getpid(), ports, self.ca, self.accounts, self.revoked, self.space)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,23 +113,31 @@ class Demo:
             make_root_key(settings)
         pki = DemoPki.create_or_load(self.data / "pki", SystemClock())
         self._write_anchors(pki)
-        pki.server((SERVER_NAME, HOST, "::1"))
+        own, space = pki.server((SERVER_NAME, HOST, "::1")), settle(pki)
         on_progress(0.05)
         count = max(self.accounts, openers.bulk_count())
         accounts = [*ACCOUNTS, *bulk_accounts(count)]
         with ThreadPoolExecutor(1) as issuing:
             # beside Argon2, which leaves the interpreter free
             leaves = issuing.submit(lambda: [_leaf(pki, account) for account in accounts])
-            self._furnish(settings, openers, count, on_progress)
+            self._furnish(settings, openers, count, on_progress, lambda house: publish(house, space, own))
         shown = tuple(Shown(a, leaf, openers.of(a.address)) for a, leaf in zip(accounts, leaves.result(), strict=True))
         revoked = pki.revoked_person(CLAIRE.national_id, CLAIRE.surname, CLAIRE.given_name, CLAIRE.title)
-        return Prepared(self.data, settings, pki.anchors, shown, ((revoked, ACCOUNTS[0].address),))
+        return Prepared(self.data, settings, pki.anchors, shown, ((revoked, ACCOUNTS[0].address),), space)
 
-    def _furnish(self, settings: Settings, openers: Openers, count: int, on_progress: OnProgress) -> None:
+    def _furnish(
+        self,
+        settings: Settings,
+        openers: Openers,
+        count: int,
+        on_progress: OnProgress,
+        publish_list: Callable[[House], Coroutine[None, None, None]],
+    ) -> None:
         with assembled(settings) as assembly:
             standing = Standing(assembly.house, assembly.certificates())
             work = Furnishing(assembly.house, standing, openers, count, self.data / "extracts")
             asyncio.run(work.furnish(lambda share: on_progress(0.05 + 0.85 * share)))
+            asyncio.run(publish_list(assembly.house))
 
     def _settings(self) -> Settings:
         """The product's defaults, but for places, names, and what isn't capped on loopback."""
@@ -129,6 +152,7 @@ class Demo:
             trust=Trust(
                 persons_ca=pki / "persons-chain.pem",
                 organisations_ca=pki / "organisations-chain.pem",
+                operators_ca=pki / "organisations-chain.pem",
                 crls=tuple(pki / f"{name}.crl" for name in ("root", "persons", "organisations")),
             ),
             keys=Keys(provider=(self.data / ROOT_KEY).as_uri()),

@@ -18,12 +18,12 @@ import structlog
 from mssmail.audit.events import Event, Kind, Value
 from mssmail.base.address import Address
 from mssmail.base.refusal import Reason, Refusal
-from mssmail.directory.trustlist import MAX_OCTETS, Difference, TrustList, Unfit, compare
+from mssmail.directory.trustlist import MAX_OCTETS, NAMESPACE, Difference, TrustList, Unfit, compare
 from mssmail.flow.house import House
 from mssmail.metrics.registry import counter
 from mssmail.settings.model import Settings
 
-__all__ = ["Difference", "Loaded", "Refused", "Status", "TrustLists", "difference", "shown", "status"]
+__all__ = ["NAMESPACE", "Difference", "Loaded", "Refused", "Status", "TrustLists", "difference", "shown", "status"]
 
 MAX_NAMED: Final = 50
 """Domains of one kind of change that the trail names; it counts all."""

@@ -61,7 +61,7 @@ def test_population_is_complete_and_distinct(population: Population) -> None:
     assert all(b.holder.national_id in known for b in population.boxes if b.holder)
     assert len(listed) < len(population.boxes)
     domains = {b.address.partition("@")[2] for b in population.boxes}
-    assert domains == {people.DOMAIN, *people.OTHER_DOMAINS}
+    assert domains == {people.DOMAIN, *people.OTHER_DOMAINS, people.LABORATORY_DOMAIN}
 
 
 def test_bulk_accounts_have_people_of_their_own() -> None:

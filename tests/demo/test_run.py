@@ -45,16 +45,58 @@ def test_description(demo: DemoProcess) -> None:
     said = demo.description
     assert said["pid"] == demo.process.pid
     assert (said["host"], said["server_name"], said["domain"]) == ("127.0.0.1", "localhost", "demo.mssante.fr")
-    assert set(said["ports"]) == {"submission", "submissions", "imap", "imaps", "https", "metrics"}
+    assert set(said["ports"]) == {"smtp", "submission", "submissions", "imap", "imaps", "https", "metrics"}
     for name in ("demo.json", "mssmail.toml", "credentials.json", "root.key"):
         assert (demo.data / name).stat().st_mode & 0o777 == 0o600, name
     assert demo.data.stat().st_mode & 0o777 == 0o700
 
 
-@pytest.mark.parametrize("name", ["submission", "submissions", "imap", "imaps", "https", "metrics"])
+@pytest.mark.parametrize("name", ["smtp", "submission", "submissions", "imap", "imaps", "https", "metrics"])
 def test_every_listener_accepts(demo: DemoProcess, name: str) -> None:
     """Once it is ready, each port of demo.json takes connections."""
     socket.create_connection((demo.host, demo.port(name)), timeout=5).close()
+
+
+def relay(demo: DemoProcess, who: dict[str, str] | None, sender: str, recipient: str, from_: str = "") -> int:
+    """Write as another operator does; the reply's code."""
+    tls = demo.tls()
+    if who is not None:
+        tls.load_cert_chain(who["cert"], who["key"])
+    with smtplib.SMTP(demo.host, demo.port("smtp"), "smtp.example") as smtp:
+        smtp.starttls(context=tls)
+        try:
+            refused = smtp.sendmail(sender, [recipient], message(from_ or sender, recipient, "from elsewhere"))
+        except smtplib.SMTPSenderRefused as error:
+            return error.smtp_code
+        except smtplib.SMTPRecipientsRefused as error:
+            return error.recipients[recipient][0]
+        except smtplib.SMTPDataError as error:
+            return error.smtp_code
+        assert not refused
+        return 250
+
+
+def test_other_operators(demo: DemoProcess) -> None:
+    """Each operator writes here by its certificate, for its domain, to those who may be written to; patients don't."""
+    (hospital, laboratory), nadia = demo.description["operators"], demo.account("nadia.lefevre")["address"]
+    assert [each["domain"] for each in (hospital, laboratory)] == [
+        "hopital-demo.mssante.fr",
+        "laboratoire-demo.mssante.fr",
+    ]
+    doctor = hospital["addresses"][0]
+    assert relay(demo, hospital, doctor, nadia) == 250
+    assert "from elsewhere" in subjects(demo, "nadia.lefevre")
+    assert relay(demo, laboratory, laboratory["addresses"][0], nadia) == 250
+    assert relay(demo, None, doctor, nadia) == 550
+    assert relay(demo, demo.account("nadia.lefevre"), doctor, nadia) == 550
+    assert relay(demo, laboratory, doctor, nadia) == 550
+    assert relay(demo, hospital, nadia, nadia) == 553
+    assert relay(demo, hospital, doctor, "somebody@example.org") == 550
+    assert relay(demo, hospital, doctor, nadia, "somebody@example.org") == 550
+    for refused in demo.description["refused"]:
+        assert relay(demo, hospital, doctor, refused["address"]) == 550, refused["reason"]
+    for patient in demo.description["patients"]:
+        assert relay(demo, patient, patient["address"], nadia) == 550
 
 
 def test_metrics(demo: DemoProcess) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from structlog.testing import capture_logs
+from structlog.testing import CapturingLogger
 
 from mssmail.audit.events import Kind
 from mssmail.base.clock import FakeClock
@@ -93,19 +93,23 @@ async def test_taken_and_traced(home: Home) -> None:
         (-2 * DAY, ("a.fr", "b.fr"), 0, "future"),
     ],
 )
-async def test_refused_whole(home: Home, age_s: float, names: tuple[str, ...], cut: int, cause: str) -> None:
+async def test_refused_whole(
+    home: Home, monkeypatch: pytest.MonkeyPatch, age_s: float, names: tuple[str, ...], cut: int, cause: str
+) -> None:
     """The last good list serves on; trail, counter, log, status and doctor tell, until another is taken."""
     lists, now = TrustLists(home.house, "root"), home.clock.now()
     await lists.load(domains(now - DAY, "a.fr", "b.fr"), name="good.xml")
     before, counter = home.house.white_list.current(), counted(cause)
     octets = domains(now - age_s, *names)
-    with capture_logs() as logged, pytest.raises(Refusal):
+    log = CapturingLogger()
+    monkeypatch.setattr("mssmail.flow.trust._log", log)
+    with pytest.raises(Refusal):
         await lists.load(octets[: len(octets) - cut], name="bad.xml")
     assert home.house.white_list.current() is before
     kind, outcome, said = events(home)[-1]
     assert (kind, outcome, said["cause"], said["file"]) == ("trust-list-refused", "import", cause, "bad.xml")
     assert counted(cause) == counter + 1
-    assert [line["cause"] for line in logged if line["log_level"] == "error"] == [cause]
+    assert [(call.method_name, call.kwargs["cause"]) for call in log.calls] == [("error", cause)]
     refused = trust.status(home.house).refused
     assert refused is not None
     assert (refused.cause, refused.at) == (cause, now)
@@ -211,18 +215,17 @@ async def test_one_asks(home: Home, tmp_path: Path) -> None:
     care.close()
 
 
-async def test_age(home: Home) -> None:
+async def test_age(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """A list that grows old is alarmed once a day, and serves on; none at all likewise where a source is named."""
-    care = schedule(home)
-    with capture_logs() as logged:
-        await care.look()
-    assert not logged, "no list is wanted here"
+    care, log = schedule(home), CapturingLogger()
+    monkeypatch.setattr("mssmail.flow.trust_schedule._log", log)
+    await care.look()
+    assert not log.calls, "no list is wanted here"
     await TrustLists(home.house, "root").load(domains(home.clock.now(), "a.fr"), name="x")
     advance(home, 4 * DAY)
-    with capture_logs() as logged:
-        await care.look()
-        await care.look()
-    assert [line["event"] for line in logged] == ["the white list is growing old"]
+    await care.look()
+    await care.look()
+    assert [call.args[0] for call in log.calls] == ["the white list is growing old"]
     assert REGISTRY.get_sample_value("mssmail_trust_list_age_seconds") == pytest.approx(4 * DAY, abs=1)
     assert REGISTRY.get_sample_value("mssmail_trust_list_domains") == 1
     assert [f.severity.value for f in doctor.examine_trust(home.house)] == ["warning"]
