@@ -12,6 +12,7 @@ from typing import Any, Self
 from tests.interop.witness import until
 
 _ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
+_TEXT = "return document.body ? document.body.innerText : ''"
 """The key under which WebDriver names an element."""
 
 
@@ -79,8 +80,8 @@ class Chromium:
 
     @property
     def text(self) -> str:
-        """What a person reads on the page."""
-        return str(self._ask("GET", f"/element/{self._element('body')}/text"))
+        """What a person reads on the page; asked for in one go, since the next page may be coming in."""
+        return str(self._ask("POST", "/execute/sync", {"script": _TEXT, "args": []}))
 
     def _element(self, selector: str) -> str:
         found = self._ask("POST", "/element", {"using": "css selector", "value": selector})

@@ -46,7 +46,7 @@ def test_as_another_operator(demo: DemoProcess, case: str) -> None:
     differing, status, reply = RELAYED[case]
     options = {
         "from": hospital["addresses"][0],
-        "to": demo.account("box0005")["address"],
+        "to": demo.account("box0004")["address"],
         "cert": hospital["cert"],
         "key": hospital["key"],
         **differing,
