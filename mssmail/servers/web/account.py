@@ -1,6 +1,6 @@
 """What a signed-in user has open: programs, grants, browsers; and taking any of it back."""
 
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from mssmail.servers.web import form, pages, signin
 from mssmail.servers.web.visitor import Visitor
@@ -9,7 +9,7 @@ from mssmail.servers.web.visitor import Visitor
 async def show(visitor: Visitor) -> Response:
     """GET: the list."""
     if visitor.principal is None:
-        return RedirectResponse(signin.path_to("/account"), 303)
+        return pages.onward(visitor, signin.path_to("/account"))
     site, principal = visitor.site, visitor.principal
     authorizations = await site.authorizations.of_principal(principal)
     names = {client.client_id: client.name for client in await site.clients.list()} if authorizations else {}
@@ -29,7 +29,7 @@ async def act(visitor: Visitor) -> Response:
     visitor.check(sent)
     site, principal = visitor.site, visitor.principal
     if principal is None:
-        return RedirectResponse(signin.path_to("/account"), 303)
+        return pages.onward(visitor, signin.path_to("/account"))
     match sent.get("what"):
         case "program" if sent.get("number").isdecimal():
             await site.authorizations.revoke_own(principal, int(sent.get("number")[:18]))
@@ -41,4 +41,4 @@ async def act(visitor: Visitor) -> Response:
             await site.visits.end_everything(principal)
         case _:
             raise form.Malformed
-    return RedirectResponse("/account", 303)
+    return pages.onward(visitor, "/account")

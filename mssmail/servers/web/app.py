@@ -13,7 +13,7 @@ from typing import Final
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -104,9 +104,7 @@ def make_app(site: Site) -> ASGIApp:
         return Route(path, run, methods=[method for method, endpoint in by_method.items() if endpoint is not None])
 
     async def home(visitor: Visitor) -> Response:
-        response = RedirectResponse("/account" if visitor.principal else "/sign-in", 303)
-        visitor.leave_marks(response)
-        return response
+        return pages.onward(visitor, "/account" if visitor.principal else "/sign-in")
 
     def kept(path: str, content: bytes, media_type: str) -> Route:
         """A file that browsers keep for an hour."""

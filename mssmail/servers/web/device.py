@@ -3,7 +3,7 @@
 The code may come with the address, but never counts before the user has seen what it asks for, and said yes.
 """
 
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from mssmail.base.principal import Principal
 from mssmail.base.refusal import Reason, Refusal
@@ -19,9 +19,7 @@ async def show(visitor: Visitor) -> Response:
     """GET: the field for the code, with the code in it where the address brought one."""
     code = form.query(visitor.request).get("user_code")[:MOST_CHARACTERS]
     if visitor.principal is None:
-        response = RedirectResponse(signin.path_to(pages.with_query("/device", {"user_code": code})), 303)
-        visitor.leave_marks(response)
-        return response
+        return pages.onward(visitor, signin.path_to(pages.with_query("/device", {"user_code": code})))
     return pages.page(visitor, "device.html", code=code, problem="")
 
 
@@ -30,7 +28,7 @@ async def act(visitor: Visitor) -> Response:
     sent = await form.body(visitor.request)
     visitor.check(sent)
     if visitor.principal is None:
-        return RedirectResponse(signin.path_to("/device"), 303)
+        return pages.onward(visitor, signin.path_to("/device"))
     code = sent.get("user_code")[:MOST_CHARACTERS]
     try:
         return await _judge(visitor, visitor.principal, code, sent.get("decision"))

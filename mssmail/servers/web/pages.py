@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
 
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, RedirectResponse
 
 from mssmail.base.clock import utc
 from mssmail.servers.web import words
@@ -85,6 +85,13 @@ def page(
 def message(visitor: Visitor, text: str, status: int, *, title: str = "failed") -> HTMLResponse:
     """A page that says one thing."""
     return page(visitor, "message.html", status, title=words.text(title, visitor.language), text=text)
+
+
+def onward(visitor: Visitor, address: str) -> RedirectResponse:
+    """Send the browser on: by 303, so that no form travels with it, and with what it is to keep."""
+    response = RedirectResponse(address, 303)
+    visitor.leave_marks(response)
+    return response
 
 
 def _other(language: Language) -> Language:

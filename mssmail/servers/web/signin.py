@@ -7,7 +7,7 @@ page of ours that sent it here, and to no other place.
 import re
 from typing import Final
 
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from mssmail.base.principal import Principal
 from mssmail.base.refusal import Reason, Refusal
@@ -38,7 +38,7 @@ async def show(visitor: Visitor) -> Response:
     asked = form.query(visitor.request)
     after = _after(asked.get("next"))
     if visitor.principal is not None:
-        return await _go(visitor, after)
+        return pages.onward(visitor, after)
     return await _page(visitor, after, asked.get("login_hint"))
 
 
@@ -104,17 +104,11 @@ async def by_certificate(visitor: Visitor) -> Response:
 
 async def _enter(visitor: Visitor, principal: Principal, after: str) -> Response:
     await visitor.sign_in(principal)
-    return await _go(visitor, after)
-
-
-async def _go(visitor: Visitor, path: str) -> Response:
-    response = RedirectResponse(path, 303)
-    visitor.leave_marks(response)
-    return response
+    return pages.onward(visitor, after)
 
 
 async def sign_out(visitor: Visitor) -> Response:
     """POST: end this browser's visit."""
     visitor.check(await form.body(visitor.request))
     await visitor.sign_out()
-    return await _go(visitor, "/sign-in")
+    return pages.onward(visitor, "/sign-in")

@@ -331,6 +331,16 @@ async def test_language_chosen(portal: Portal, browser: httpx.AsyncClient) -> No
     assert '<html lang="en">' in (await browser.get("/sign-in?lang=xx")).text
 
 
+async def test_language_kept(browser: httpx.AsyncClient) -> None:
+    """A language that is chosen on a page that only sends on to the sign-in page is that page's too."""
+    french = {"accept-language": "fr"}
+    for page in ("/account", "/device", "/"):
+        browser.cookies.clear()
+        sent = await browser.get(f"{page}?lang=en", headers=french)
+        assert sent.status_code == 303, page
+        assert '<html lang="en">' in (await browser.get(sent.headers["location"], headers=french)).text, page
+
+
 def test_words_in_both() -> None:
     """Each text is there in both languages, with the same places for values."""
     for key, (french, english) in WORDS.items():

@@ -5,7 +5,7 @@ The decision's form carries the request's parameters, which are read and checked
 
 from typing import Final
 
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from mssmail.base.principal import Principal
 from mssmail.base.refusal import Reason, Refusal
@@ -29,14 +29,19 @@ async def show(visitor: Visitor) -> Response:
         request = asked(sent)
     except ToClient as error:
         return _back(visitor, where, error=error.error, error_description=error.description)
-    kept = {name: sent.get(name) for name in NAMES if sent.get(name)}
     if visitor.principal is None:
-        onward = signin.path_to(pages.with_query("/oauth/authorize", kept))
         hint = {"login_hint": sent.get("login_hint"), "lang": visitor.language.value}
-        response = RedirectResponse(pages.with_query(onward, hint), 303)
-        visitor.leave_marks(response)
-        return response
-    return _consent(visitor, where, request, kept)
+        return pages.onward(visitor, pages.with_query(_sign_in_first(sent), hint))
+    return _consent(visitor, where, request, _kept(sent))
+
+
+def _kept(sent: Form) -> dict[str, str]:
+    return {name: sent.get(name) for name in NAMES if sent.get(name)}
+
+
+def _sign_in_first(sent: Form) -> str:
+    """The sign-in page's path, to go on to this request."""
+    return signin.path_to(pages.with_query("/oauth/authorize", _kept(sent)))
 
 
 async def _where(visitor: Visitor, sent: Form) -> Destination:
@@ -79,8 +84,7 @@ async def act(visitor: Visitor) -> Response:
     except BadRedirect as bad:
         return pages.message(visitor, text(str(bad), visitor.language), 400)
     if visitor.principal is None:
-        kept = {name: sent.get(name) for name in NAMES if sent.get(name)}
-        return RedirectResponse(signin.path_to(pages.with_query("/oauth/authorize", kept)), 303)
+        return pages.onward(visitor, _sign_in_first(sent))
     try:
         return await _decide(visitor, visitor.principal, where, sent)
     except ToClient as error:
@@ -104,7 +108,5 @@ async def _decide(visitor: Visitor, principal: Principal, where: Destination, se
 
 
 def _back(visitor: Visitor, where: Destination, **parameters: str) -> Response:
-    """Send the browser back to the program (RFC 6749 §4.1.2): by 303, so that no form travels with it."""
-    response = RedirectResponse(where.answer(visitor.site.address, **parameters), 303)
-    visitor.leave_marks(response)
-    return response
+    """Send the browser back to the program (RFC 6749 §4.1.2)."""
+    return pages.onward(visitor, where.answer(visitor.site.address, **parameters))
