@@ -59,14 +59,10 @@ async def list_rights(session: Session, request: Request) -> Status:
 async def set_acl(session: Session, request: Request) -> Status:
     """RFC 4314 §3.1."""
     command = of(request, commands.SetAcl)
-    acting, at_root = await _folder(session, command.mailbox)
-    to = Address.parse(command.identifier)
-    if to is None:
-        return replies.status(replies.NO_SUCH_PERSON, request.tag)
-    if not at_root:
-        return replies.status(replies.RIGHTS_OF_BOX, request.tag)
-    if to.key == acting.address.key:
-        return replies.of(Reason.DELEGATION, request.tag)
+    target = await _target(session, command.mailbox, command.identifier)
+    if isinstance(target, replies.Reply):
+        return replies.status(target, request.tag)
+    acting, to = target
     try:
         changed = await session.service.delegations.revise(acting, to, command.revision.of)
     except Refusal as refusal:
@@ -79,14 +75,10 @@ async def set_acl(session: Session, request: Request) -> Status:
 async def delete_acl(session: Session, request: Request) -> Status:
     """RFC 4314 §3.2. Where there is no such entry, nothing is to be done."""
     command = of(request, commands.DeleteAcl)
-    acting, at_root = await _folder(session, command.mailbox)
-    to = Address.parse(command.identifier)
-    if to is None:
-        return replies.status(replies.NO_SUCH_PERSON, request.tag)
-    if not at_root:
-        return replies.status(replies.RIGHTS_OF_BOX, request.tag)
-    if to.key == acting.address.key:
-        return replies.of(Reason.DELEGATION, request.tag)
+    target = await _target(session, command.mailbox, command.identifier)
+    if isinstance(target, replies.Reply):
+        return replies.status(target, request.tag)
+    acting, to = target
     try:
         await session.service.delegations.withdraw(acting, acting.address, to)
     except Refusal as refusal:
@@ -104,6 +96,19 @@ async def _folder(session: Session, mailbox: str) -> tuple[Principal, bool]:
         return acting, True
     await session.service.boxes.confirm(acting, name)
     return acting, canonical(name) == INBOX
+
+
+async def _target(session: Session, mailbox: str, identifier: str) -> tuple[Principal, Address] | replies.Reply:
+    """In whose box rights are to be changed, and whose; or why they can't be. Raises Refusal(FOLDER_MISSING)."""
+    acting, at_root = await _folder(session, mailbox)
+    to = Address.parse(identifier)
+    if to is None:
+        return replies.NO_SUCH_PERSON
+    if not at_root:
+        return replies.RIGHTS_OF_BOX
+    if to.key == acting.address.key:
+        return replies.REPLIES[Reason.DELEGATION]
+    return acting, to
 
 
 async def _entries(session: Session, acting: Principal) -> Entries:

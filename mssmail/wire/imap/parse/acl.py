@@ -1,9 +1,14 @@
 """Arguments of the commands of ACL (RFC 4314 §7)."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from mssmail.base.saslprep import saslprep
 from mssmail.wire.imap import commands
 from mssmail.wire.imap.acl import LETTERS, Mode, Revision
 from mssmail.wire.imap.grammar import Cursor, astring, mailbox, syntax, text
+
+_C = TypeVar("_C", bound=commands.Command)
 
 
 def set_acl(cursor: Cursor) -> commands.SetAcl:
@@ -15,18 +20,18 @@ def set_acl(cursor: Cursor) -> commands.SetAcl:
     return commands.SetAcl(name, identifier, _revision(cursor))
 
 
-def delete_acl(cursor: Cursor) -> commands.DeleteAcl:
-    """deleteacl = "DELETEACL" SP mailbox SP identifier"""
-    cursor.space()
-    name = mailbox(cursor)
-    return commands.DeleteAcl(name, _identifier(cursor))
+def of_somebody(make: Callable[[str, str], _C]) -> Callable[[Cursor], _C]:
+    """Return a reader for a command whose arguments are SP mailbox SP identifier.
 
+    deleteacl = "DELETEACL" SP mailbox SP identifier ; and listrights
+    """
 
-def list_rights(cursor: Cursor) -> commands.ListRights:
-    """listrights = "LISTRIGHTS" SP mailbox SP identifier"""
-    cursor.space()
-    name = mailbox(cursor)
-    return commands.ListRights(name, _identifier(cursor))
+    def read(cursor: Cursor) -> _C:
+        cursor.space()
+        name = mailbox(cursor)
+        return make(name, _identifier(cursor))
+
+    return read
 
 
 def _identifier(cursor: Cursor) -> str:
