@@ -3,7 +3,7 @@
 What they have in common with other listeners' is in `commands`; who may do what is asked of flow.
 """
 
-from typing import TYPE_CHECKING, Final, assert_never
+from typing import TYPE_CHECKING, Final
 
 from mssmail.base.address import Address
 from mssmail.base.principal import BoxKind, Principal, Recipient
@@ -11,13 +11,13 @@ from mssmail.base.refusal import Reason, Refusal
 from mssmail.flow.allowance import NOTHING, Allowance
 from mssmail.flow.sessions import Session as Entered
 from mssmail.flow.submit import Submission
-from mssmail.servers.net.bearer import complaint
+from mssmail.servers.net.credentials import complaint, judged
 from mssmail.servers.smtp import replies
 from mssmail.servers.smtp.commands import COMMANDS, Commands
 from mssmail.servers.smtp.connection import Gone
 from mssmail.servers.smtp.envelope import Mail, parse_mail
 from mssmail.servers.smtp.intake import envelope_details
-from mssmail.wire.sasl.exchange import Certificate, Challenge, Credentials, Failed, Failure, Password, Token
+from mssmail.wire.sasl.exchange import Certificate, Challenge, Credentials, Failed, Failure
 from mssmail.wire.sasl.registry import begin
 
 if TYPE_CHECKING:
@@ -74,25 +74,15 @@ class Session(Commands):
 
     async def _complain(self, presented: Credentials, reason: Reason) -> None:
         """Say what is wrong with a token, and hear the answer, which means nothing (RFC 7628 §3.2.3)."""
-        login = self._server.login
-        challenge = complaint(presented, reason, login.scope(self.door), login.discovery)
+        challenge = complaint(self._server.login, self.door, presented, reason)
         if challenge is not None:
             self._say(b"334 " + challenge.line + b"\r\n")
             await self._line()
 
     async def _sign_in(self, credentials: Credentials) -> Principal:
         """Ask who this is. Raises Refusal, and hangs up after MAX_FAILED_SIGN_INS of them."""
-        login, door = self._server.login, self.door
         try:
-            match credentials:
-                case Password(authzid, authcid, secret):
-                    principal = await login.by_password(door, authzid, authcid, secret)
-                case Certificate(authzid):
-                    principal = await login.by_certificate(door, authzid)
-                case Token(authzid, token):
-                    principal = await login.by_token(door, authzid, token)
-                case _:
-                    assert_never(credentials)
+            principal = await judged(self._server.login, self.door, credentials)
         except Refusal as refusal:
             await self._complain(credentials, refusal.reason)
             self._failed_sign_ins += refusal.reason is not Reason.UNAVAILABLE

@@ -1,14 +1,12 @@
 """Signing in. Who may is `flow.login`'s to say; secrets pass through and stay nowhere."""
 
-from collections.abc import Awaitable
 from typing import assert_never
 
-from mssmail.base.principal import Principal
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.servers.imap import replies
 from mssmail.servers.imap.commands.outcome import of
 from mssmail.servers.imap.session import Session
-from mssmail.servers.net.bearer import complaint
+from mssmail.servers.net.credentials import complaint, judged
 from mssmail.wire.imap import commands, responses
 from mssmail.wire.imap.frame import Line, Refused
 from mssmail.wire.imap.responses import Status
@@ -16,7 +14,6 @@ from mssmail.wire.imap.table import Request
 from mssmail.wire.sasl import registry
 from mssmail.wire.sasl.exchange import (
     MAX_LINE_OCTETS,
-    Certificate,
     Challenge,
     Credentials,
     Done,
@@ -24,7 +21,6 @@ from mssmail.wire.sasl.exchange import (
     Failed,
     Failure,
     Password,
-    Token,
 )
 
 
@@ -78,21 +74,12 @@ async def _answered(session: Session, challenge: Challenge) -> bytes | None:
 
 async def _sign_in(session: Session, request: Request, credentials: Credentials) -> Status:
     door, judge = session.door, session.service.login
-    match credentials:
-        case Certificate(authzid):
-            judged: Awaitable[Principal] = judge.by_certificate(door, authzid)
-        case Password(authzid, authcid, secret):
-            judged = judge.by_password(door, authzid, authcid, secret)
-        case Token(authzid, token):
-            judged = judge.by_token(door, authzid, token)
-        case _:
-            assert_never(credentials)
     try:
-        principal = await judged
+        principal = await judged(judge, door, credentials)
     except Refusal as refusal:
         if refusal.reason is not Reason.UNAVAILABLE:
             session.fail()
-        challenge = complaint(credentials, refusal.reason, judge.scope(door), judge.discovery)
+        challenge = complaint(judge, door, credentials, refusal.reason)
         if challenge is not None:
             await _answered(session, challenge)  # what the client answers means nothing (RFC 7628 §3.2.3)
         raise
