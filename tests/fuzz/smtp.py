@@ -56,8 +56,8 @@ class _Stubs:
     def there(self, door: Door) -> frozenset[registry.Need]:
         return frozenset({registry.Need.TOKENS})
 
-    def announced(self, encrypted: object, door: Door) -> bytes:
-        return announcement(_SETTINGS, self.there(door), tls=bool(encrypted))
+    def announced(self, door: Door, *, tls: bool) -> bytes:
+        return announcement(_SETTINGS, self.there(door), tls=tls)
 
     def scope(self, door: Door) -> str:
         return "smtp"

@@ -37,8 +37,6 @@ class Commands(Intake):
     """One client of a listener. A role's class gives `COMMANDS` and what may differ."""
 
     COMMANDS: ClassVar[Mapping[bytes, Command]]
-    SIGNS_IN: ClassVar[bool] = True
-    """Whether clients sign in by AUTH."""
 
     def __init__(self, server: "SmtpServer") -> None:
         super().__init__(server)
@@ -48,9 +46,6 @@ class Commands(Intake):
         """Before a greeting, and after STARTTLS, nothing is known of the client (RFC 3207 §4.2)."""
         self._greeted = self._extended = False
         self._set_rset_state()
-
-    async def _leave(self) -> None:
-        await self._reset()
 
     async def _ask(self, addresses: list[Address], size_octets: int) -> list[Recipient | Refusal]:
         """What the gate says of recipients. Raises Refusal."""
@@ -99,7 +94,7 @@ class Commands(Intake):
 
     async def smtp_EHLO(self, hostname: str) -> None:
         """Mends: keywords missing, AUTH announced by what methods exist, MAIL's limit raised at each EHLO."""
-        await self._greet(hostname, self._server.announced(self._tls, self.door), extended=True)
+        await self._greet(hostname, self._server.announced(self.door, tls=self._tls), extended=True)
 
     async def _greet(self, hostname: str, reply: bytes, *, extended: bool) -> None:
         """The name isn't kept: `Received` never shows an author's program (DEMO-CONTRACT)."""

@@ -48,9 +48,6 @@ class Inbound(Commands):
             if self._peer is not None:
                 self._server.leave(self._peer.name)
 
-    def _admit_first(self) -> bytes:
-        return replies.MAIL_FIRST
-
     async def _greet(self, hostname: str, reply: bytes, *, extended: bool) -> None:
         """The name is kept: it stands in `Received`, as that of a server (RFC 5321 §4.4)."""
         if _GREETED.fullmatch(hostname) is None:

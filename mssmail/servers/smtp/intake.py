@@ -8,8 +8,7 @@ Invariants:
 - however a transaction ends, its submission was finished or aborted.
 """
 
-import sys
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from mssmail.base.principal import Recipient
 from mssmail.base.refusal import Reason, Refusal
@@ -42,7 +41,10 @@ _PIPELINED: Final = frozenset({replies.NO_RECIPIENT, replies.RSET_FIRST, replies
 
 
 class Intake(Connection):
-    """A connection's mail transaction; `Session` fills in sender and recipients."""
+    """A connection's mail transaction; `Session` and `Inbound` fill in sender and recipients."""
+
+    SIGNS_IN: ClassVar[bool] = True
+    """Whether clients sign in by AUTH; where they don't, MAIL itself asks who they are."""
 
     def __init__(self, server: "SmtpServer") -> None:
         super().__init__(server)
@@ -55,8 +57,6 @@ class Intake(Connection):
         """Forget the mail transaction. Mends: an Envelope that holds whole messages."""
         self._mail: Mail | None = None
         self._recipients: dict[str, Recipient] = {}
-        self._recipients_left = sys.maxsize
-        """As far as sending limits go."""
         self._dsn: list[str] = []
         self._tried = False
         self._incoming: Incoming | None = None
@@ -92,13 +92,9 @@ class Intake(Connection):
         """What must come before a recipient or a message can."""
         if not self._greeted:
             return replies.GREET_FIRST
-        if not self._admitted:
-            return self._admit_first()
+        if self.SIGNS_IN and not self._admitted:
+            return replies.SIGN_IN_FIRST
         return replies.RSET_FIRST if self._chunked else replies.MAIL_FIRST
-
-    def _admit_first(self) -> bytes:
-        """What is said to somebody who isn't known."""
-        return replies.SIGN_IN_FIRST
 
     def _begin(self, mail: Mail) -> Arrival:
         """Take up a message. Raises Refusal(TOO_MANY_MESSAGES)."""

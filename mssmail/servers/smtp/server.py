@@ -60,7 +60,7 @@ class SmtpServer:
         """A protocol for one more connection."""
         raise NotImplementedError
 
-    def announced(self, encrypted: object, door: Door) -> bytes:
+    def announced(self, door: Door, *, tls: bool) -> bytes:
         """The answer to EHLO."""
         raise NotImplementedError
 
@@ -138,8 +138,8 @@ class SubmissionServer(SmtpServer):
         """What mechanisms may need, for this client and now."""
         return met(certificate=self.login.certificate_acceptable(door), tokens=self.login.tokens_acceptable)
 
-    def announced(self, encrypted: object, door: Door) -> bytes:
-        key = bool(encrypted), self.there(door)
+    def announced(self, door: Door, *, tls: bool) -> bytes:
+        key = tls, self.there(door)
         if key not in self._announced:
             self._announced[key] = announcement(self.house.settings, key[1], tls=key[0])
         return self._announced[key]
@@ -158,8 +158,8 @@ class OperatorServer(SmtpServer):
     def factory(self) -> Inbound:
         return Inbound(self)
 
-    def announced(self, encrypted: object, door: Door) -> bytes:
-        return announcement_to_operators(self.house.settings, tls=bool(encrypted))
+    def announced(self, door: Door, *, tls: bool) -> bytes:
+        return announcement_to_operators(self.house.settings, tls=tls)
 
     def enter(self, name: DistinguishedName, *, uncapped: bool) -> bool:
         """Count a connection for an operator; False where it has too many already."""

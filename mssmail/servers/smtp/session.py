@@ -3,6 +3,7 @@
 What they have in common with other listeners' is in `commands`; who may do what is asked of flow.
 """
 
+import sys
 from typing import TYPE_CHECKING, Final
 
 from mssmail.base.address import Address
@@ -37,6 +38,11 @@ class Session(Commands):
         self._entered: Entered | None = None
         self._failed_sign_ins = 0
         self._principal: Principal | None = None
+
+    def _set_rset_state(self) -> None:
+        super()._set_rset_state()
+        self._recipients_left = sys.maxsize
+        """As far as sending limits go."""
 
     async def _leave(self) -> None:
         try:
