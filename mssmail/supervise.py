@@ -63,16 +63,10 @@ Runner = Callable[[Coroutine[None, None, None]], None]
 class Beside(Protocol):
     """What lives beside the workers, in a small process of its own."""
 
-    def open(self) -> None:
-        """Take its place, in the first process. Raises OSError."""
+    def open(self) -> int:
+        """The descriptor that it needs, made in the first process and closed there by its caller. Raises OSError."""
 
-    def fileno(self) -> int:
-        """The one descriptor that it needs."""
-
-    def close(self) -> None:
-        """Let go of that one, in the first process."""
-
-    def command(self, life: int) -> Sequence[str]:
+    def command(self, listener: int, life: int) -> Sequence[str]:
         """What starts it, with both descriptors open: it lives until the other end of the pipe `life` is closed."""
 
 
@@ -151,14 +145,14 @@ def _accompanied(beside: Beside | None) -> Iterator[Callable[[], None]]:
     if beside is None:
         yield lambda: None
         return
-    beside.open()
+    listener = beside.open()
     life, hold = os.pipe()
     try:
         process = subprocess.Popen(  # noqa: S603 - ours, its words are numbers and a file
-            beside.command(life), pass_fds=(life, beside.fileno()), stdin=subprocess.DEVNULL
+            beside.command(listener, life), pass_fds=(life, listener), stdin=subprocess.DEVNULL
         )
         os.close(life)
-        beside.close()
+        os.close(listener)
         yield lambda: os.close(hold)
     finally:
         os.close(hold)

@@ -19,7 +19,7 @@ from mssmail.cli.verb import Invocation
 from mssmail.flow.verbs import runs_here
 
 if TYPE_CHECKING:
-    from mssmail.servers.net.local import Call, LocalService
+    from mssmail.servers.net.local import Call
     from mssmail.settings.model import Settings
 
 
@@ -101,46 +101,29 @@ class Companion:
     """The admin socket as a server starts it: listened at in its own process, served by one of `cli/companion`."""
 
     settings: "Settings"
-    service: "LocalService"
     file: Path | None
+    """The server's configuration, read for each call."""
 
-    def open(self) -> None:
+    def open(self) -> int:
         """Raises OSError, with the socket's path."""
-        self.service.open()
+        from mssmail.servers.net.local import listening_at
 
-    def fileno(self) -> int:
-        return self.service.fileno()
+        return listening_at(self.settings.admin.socket, self.settings.admin.group)
 
-    def close(self) -> None:
-        self.service.close()
-
-    def command(self, life: int) -> list[str]:
+    def command(self, listener: int, life: int) -> list[str]:
         """-P: no module is taken from the folder that the server happens to be in."""
+        from mssmail.settings.place import run_folder
+
         log = self.settings.log
-        words = self.fileno(), life, self.service.folder, log.level, log.format, self.file or ""
+        words = listener, life, run_folder(self.settings), log.level, log.format, self.file or ""
         return [sys.executable, "-P", "-m", "mssmail.cli.companion", *map(str, words)]
-
-
-def companion(settings: "Settings", file: Path | None) -> Companion:
-    """The server's side, for `supervise`. `file`: its configuration, read for each call."""
-    from mssmail.servers.net.local import LocalService
-    from mssmail.settings.place import run_folder
-
-    admin = settings.admin
-    return Companion(settings, LocalService(admin.socket, admin.group, run_folder(settings), _unasked), file)
-
-
-def _unasked(_: "Call") -> int:
-    raise AssertionError("calls are answered in the process beside")
 
 
 def serve(listener: int, life: int, folder: Path, file: Path | None) -> None:
     """Answer at a socket that another process listens at, until that one is gone."""
     from mssmail.servers.net.local import LocalService
 
-    service = LocalService(Path(), "", folder, partial(_answer, file))
-    service.adopt(listener)
-    service.live(life)
+    LocalService(listener, folder, partial(_answer, file)).live(life)
 
 
 def _answer(file: Path | None, call: "Call") -> int:

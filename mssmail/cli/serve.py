@@ -93,5 +93,5 @@ def keep(configuration: "Configuration", on_ready: "Callable[[dict[str, Place]],
         on_ready=on_ready,
         on_worker_death=on_worker_death,
         on_reload=lambda: take_settings(configuration),
-        beside=remote.companion(settings, None if file is None else file.absolute()),
+        beside=remote.Companion(settings, None if file is None else file.absolute()),
     )

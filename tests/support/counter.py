@@ -46,8 +46,7 @@ def answer(call):
 
 folder = Path(sys.argv[1])
 local.REQUEST_S = 0.5
-service = local.LocalService(folder / "admin.sock", sys.argv[2], folder, answer)
-service.open()
+service = local.LocalService(local.listening_at(folder / "admin.sock", sys.argv[2]), folder, answer)
 print("ready", flush=True)
 service.live(0)
 """

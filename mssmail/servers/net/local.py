@@ -81,68 +81,56 @@ Answer = Callable[[Call], int]
 """Carries a call out on descriptors 0, 1 and 2; its exit status."""
 
 
-class LocalService:
-    """The socket and those who wait on it. `open` in the process that starts all, `live` in one of its own."""
+def listening_at(path: Path, group: str) -> int:
+    """Listen, in place of a socket that an ended server left; the descriptor, for whoever calls to close.
 
-    def __init__(self, path: Path, group: str, folder: Path, answer: Answer) -> None:
-        """`group`: whose members may connect, empty for everybody. `folder`: where calls have folders of their own."""
-        self._path = path
-        self._group = group
-        self.folder = folder
+    `group`: whose members may connect, empty for everybody. Raises OSError, with the socket's path.
+    """
+    try:
+        gid = grp.getgrnam(group).gr_gid if group else -1
+    except KeyError:
+        raise OSError(2, f"no group {group} to open it to", str(path)) from None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
+        with contextlib.suppress(FileNotFoundError):
+            if not stat.S_ISSOCK(path.lstat().st_mode):
+                raise OSError(17, "is no socket", str(path))
+            path.unlink()
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        mask = os.umask(0o177)
+        try:
+            with _reachable(path) as near:
+                listener.bind(near)
+        finally:
+            os.umask(mask)
+        os.chown(path, -1, gid)
+        path.chmod(0o660 if group else 0o666)
+        listener.listen(MAX_CALLS)
+        return listener.detach()
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
+
+
+class LocalService:
+    """Serves those who call at a socket, in a process of its own."""
+
+    def __init__(self, listener: int, folder: Path, answer: Answer) -> None:
+        """`listener`: of `listening_at`, in whatever process. `folder`: where calls have folders of their own."""
+        self._listener = socket.socket(fileno=listener)
+        self._listener.setblocking(False)
+        self._folder = folder
         self._answer = answer
-        self._listener: socket.socket | None = None
         self._calls: dict[int, int] = {}
         """User by process."""
         self._recent: dict[int, deque[float]] = {}
 
-    def open(self) -> None:
-        """Listen, in place of a socket that an ended server left. Raises OSError, with the socket's path."""
-        try:
-            gid = grp.getgrnam(self._group).gr_gid if self._group else -1
-        except KeyError:
-            raise OSError(2, f"no group {self._group} to open it to", str(self._path)) from None
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
-            with contextlib.suppress(FileNotFoundError):
-                if not stat.S_ISSOCK(self._path.lstat().st_mode):
-                    raise OSError(17, "is no socket", str(self._path))
-                self._path.unlink()
-            self._listener = listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            mask = os.umask(0o177)
-            try:
-                with _reachable(self._path) as near:
-                    listener.bind(near)
-            finally:
-                os.umask(mask)
-            os.chown(self._path, -1, gid)
-            self._path.chmod(0o660 if self._group else 0o666)
-            listener.listen(MAX_CALLS)
-            listener.setblocking(False)
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, str(self._path)) from None
-
-    def close(self) -> None:
-        """Let go of the listener in a process that doesn't serve it."""
-        if self._listener is not None:
-            self._listener.close()
-
-    def fileno(self) -> int:
-        assert self._listener is not None
-        return self._listener.fileno()
-
-    def adopt(self, listener: int) -> None:
-        """Take over the descriptor that `open` listens at, in another process."""
-        self._listener = socket.socket(fileno=listener)
-        self._listener.setblocking(False)
-
     def live(self, life: int) -> None:
         """Serve until the pipe `life` is closed at its other end. This process and those below it are then gone."""
-        assert self._listener is not None
         os.setsid()  # Ctrl-C is for the server; and no call gets its terminal
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        for leftover in self.folder.glob("call-*"):
+        for leftover in self._folder.glob("call-*"):
             shutil.rmtree(leftover, ignore_errors=True)
         ends: dict[int, int] = {}
         while True:
@@ -172,7 +160,6 @@ class LocalService:
 
         `ends`: descriptors of the other calls, of which this one gets none.
         """
-        assert self._listener is not None
         try:
             connection, _ = self._listener.accept()
         except BlockingIOError:
@@ -193,7 +180,7 @@ class LocalService:
                 self._listener.close()
                 for fd in ends:
                     os.close(fd)
-                _converse(connection, uid, life, self.folder / f"call-{os.getpid()}", self._answer)
+                _converse(connection, uid, life, self._folder / f"call-{os.getpid()}", self._answer)
             except BaseException as error:  # noqa: BLE001 - the child ends here, whatever happened
                 failure(_log, "admin call", error)
             finally:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mssmail.servers.net.local import MAX_CALLS_OF_ONE, MAX_FILES, MAX_OCTETS, MAX_PER_MINUTE, LocalService, Unanswered
+from mssmail.servers.net.local import MAX_CALLS_OF_ONE, MAX_FILES, MAX_OCTETS, MAX_PER_MINUTE, Unanswered, listening_at
 from mssmail.servers.net.local import call as given
 from tests.support.counter import Caller, Counter, answer, framed
 from tests.support.others import ALICE, as_user, needs_root
@@ -193,7 +193,7 @@ def test_place(tmp_path: Path) -> None:
     counter.path.unlink()
     counter.path.write_text("a letter")
     with pytest.raises(OSError, match="no socket") as caught:
-        LocalService(counter.path, "", tmp_path, lambda _: 0).open()
+        listening_at(counter.path, "")
     assert caught.value.filename == str(counter.path)
     assert counter.path.read_text() == "a letter"
 
@@ -206,15 +206,14 @@ def test_group(tmp_path: Path) -> None:
     with Counter(tmp_path, own) as counter:
         assert stat.S_IMODE(counter.path.stat().st_mode) == 0o660
     with pytest.raises(OSError, match="no group"):
-        LocalService(tmp_path / "s", "no-such-group", tmp_path, lambda _: 0).open()
+        listening_at(tmp_path / "s", "no-such-group")
 
 
 def test_long_path(tmp_path: Path) -> None:
     """A path longer than a socket's address may be serves as well."""
     deep = tmp_path / ("long" * 20) / ("longer" * 15)
-    service = LocalService(deep / "admin.sock", "", tmp_path, lambda _: 0)
-    service.open()
+    listener = listening_at(deep / "admin.sock", "")
     assert re.fullmatch(r"srw.rw.rw.", stat.filemode((deep / "admin.sock").stat().st_mode))
-    service.close()
+    os.close(listener)
     with pytest.raises(Unanswered, match="refused"):
         given(deep / "admin.sock", ["who"], ())
