@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from mssmail.cli import screen
-from mssmail.cli.verb import JSON, REFUSED, UNUSABLE, Desk, Stop, act, address_of, by
+from mssmail.cli.verb import JSON, REFUSED, UNUSABLE, Desk, Stop, act, address_of, by, moment_of
 
 if TYPE_CHECKING:
     from mssmail.flow.inspect import Opened
@@ -161,16 +161,13 @@ def _moment(option: str, text: str | None, now: float) -> float | None:
     """A time as people give it: a date, a date and time (UTC where no zone stands), or a duration before now."""
     if text is None:
         return None
-    from datetime import UTC, datetime
-
     from mssmail.settings.units import parse_duration
 
     try:
         return now - parse_duration(text)
     except ValueError:
         pass
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise Stop(UNUSABLE, f"{option} {text}: a time is 2026-01-31, 2026-01-31T14:30, or a duration as 2h") from None
-    return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp()
+    at = moment_of(text)
+    if at is None:
+        raise Stop(UNUSABLE, f"{option} {text}: a time is 2026-01-31, 2026-01-31T14:30, or a duration as 2h")
+    return at

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from mssmail.cli import screen
-from mssmail.cli.verb import JSON, UNUSABLE, Desk, Stop, act, by
+from mssmail.cli.verb import JSON, UNUSABLE, Desk, Stop, act, by, duration_of
 
 app = typer.Typer(
     name="ban", no_args_is_help=True, rich_markup_mode=None, help="Failed sign-ins, and who is locked out by them."
@@ -46,12 +46,8 @@ def add(
 ) -> None:
     """Close an address to passwords and tokens; certificates pass."""
     from mssmail.flow.bans import Bans
-    from mssmail.settings.units import parse_duration
 
-    try:
-        seconds = parse_duration(term)
-    except ValueError as error:
-        raise Stop(UNUSABLE, f"--for: {error}") from None
+    seconds = duration_of(term, "--for")
 
     async def work(desk: Desk) -> str:
         return await Bans(desk.house, by()).add(client, seconds)

@@ -7,7 +7,7 @@ import typer
 from mssmail.base.rights import NAMES, names_of, rights_of
 from mssmail.cli import screen
 from mssmail.cli.admin import told
-from mssmail.cli.verb import ADDRESS, JSON, UNUSABLE, Desk, Stop, act, address_of, by
+from mssmail.cli.verb import ADDRESS, JSON, UNUSABLE, Desk, Stop, act, address_of, by, duration_of, moment_of
 
 if TYPE_CHECKING:
     from mssmail.flow.delegations import DelegationView
@@ -50,7 +50,7 @@ def grant(
     except ValueError as error:
         raise Stop(UNUSABLE, f"--rights {error}") from None
     from_at = _moment(from_) if from_ else int(SystemClock().now())
-    until_at = _moment(until) if until else from_at + _duration(for_) if for_ else None
+    until_at = _moment(until) if until else from_at + duration_of(for_, for_) if for_ else None
     given = Delegation(wanted, from_at, until_at)
 
     async def work(desk: Desk) -> "Waiting | None":
@@ -119,19 +119,7 @@ def _as_json(view: "DelegationView") -> dict[str, object]:
 
 def _moment(text: str) -> int:
     """A date or moment in UTC, as epoch seconds. Raises Stop(2)."""
-    from datetime import UTC, datetime
-
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise Stop(UNUSABLE, f"{text}: not a date as {_DATE}") from None
-    return int((at.replace(tzinfo=UTC) if at.tzinfo is None else at).timestamp())
-
-
-def _duration(text: str) -> int:
-    from mssmail.settings.units import parse_duration
-
-    try:
-        return int(parse_duration(text))
-    except ValueError as error:
-        raise Stop(UNUSABLE, f"{text}: {error}") from None
+    at = moment_of(text)
+    if at is None:
+        raise Stop(UNUSABLE, f"{text}: not a date as {_DATE}")
+    return int(at)

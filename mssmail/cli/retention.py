@@ -7,7 +7,7 @@ import typer
 from mssmail.base.role import Act
 from mssmail.cli import screen
 from mssmail.cli.admin import waits
-from mssmail.cli.verb import ADDRESS, JSON, REFUSED, UNUSABLE, Desk, Stop, act, address_of, by, settings_of
+from mssmail.cli.verb import ADDRESS, JSON, REFUSED, Desk, Stop, act, address_of, by, duration_of, settings_of
 
 app = typer.Typer(
     name="retention", no_args_is_help=True, rich_markup_mode=None, help="Terms of mail, and erasing it at its term."
@@ -58,14 +58,9 @@ def set_(
 ) -> None:
     """Give an account's coming mail a term of its own; what has arrived keeps its term."""
     from mssmail.flow import purge
-    from mssmail.settings.units import parse_duration
 
     box = address_of(address)
-
-    try:
-        term_s = None if term == "default" else int(parse_duration(term))
-    except ValueError as error:
-        raise Stop(UNUSABLE, f"{term}: {error}") from None
+    term_s = None if term == "default" else duration_of(term, term)
 
     async def work(desk: Desk) -> None:
         found = await desk.people.show(box)
@@ -83,12 +78,8 @@ def preview(
 ) -> None:
     """Show what will be erased, by period. Changes nothing."""
     from mssmail.flow import purge
-    from mssmail.settings.units import parse_duration
 
-    try:
-        within_s = int(parse_duration(within))
-    except ValueError as error:
-        raise Stop(UNUSABLE, f"--within {within}: {error}") from None
+    within_s = duration_of(within, f"--within {within}")
     due = act(ctx, lambda desk: purge.preview(desk.house, within_s))
     if json:
         screen.as_json([{"period": int(end), "messages": count, "octets": octets} for end, count, octets in due])

@@ -74,7 +74,7 @@ class Session:
         for name, value in parameters.items():
             if name != read and any(isinstance(each, Path) for each in _each(value)):
                 raise Stop(UNUSABLE, f"--{name} isn't taken over the admin socket: redirect the output instead")
-        named = [] if read is None else [each for each in _each(parameters[read]) if isinstance(each, Path)]
+        named = _named(verb, parameters)
         if len(named) != len(self.files):
             raise Stop(UNUSABLE, "the files named aren't those that came")
         if read is None:
@@ -105,8 +105,12 @@ def _each(value: object) -> list[object]:
     return list(value) if isinstance(value, list | tuple) else [value]
 
 
+def _named(verb: str, parameters: dict[str, Any]) -> list[Path]:
+    """The files that a verb is to read."""
+    read = INPUTS.get(verb)
+    return [] if read is None else [each for each in _each(parameters[read]) if isinstance(each, Path)]
+
+
 def opened(verb: str, parameters: dict[str, Any]) -> list[int]:
     """The files that a verb is to read, opened with the rights of whoever calls. Raises OSError."""
-    read = INPUTS.get(verb)
-    named = [] if read is None else [each for each in _each(parameters[read]) if isinstance(each, Path)]
-    return [os.open(path, os.O_RDONLY | os.O_CLOEXEC) for path in named]
+    return [os.open(path, os.O_RDONLY | os.O_CLOEXEC) for path in _named(verb, parameters)]

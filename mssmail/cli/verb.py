@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mssmail.settings.model import Settings
 
 __all__ = ["ADDRESS", "INTERRUPTED", "JSON", "REFUSED", "UNUSABLE", "Desk", "Invocation", "Stop", "act", "address_of"]
-__all__ += ["by", "caller", "config_of", "faults_told", "guarded", "hush", "settings_of"]
+__all__ += ["by", "caller", "config_of", "duration_of", "faults_told", "guarded", "hush", "moment_of", "settings_of"]
 
 T = TypeVar("T")
 
@@ -135,6 +135,27 @@ def address_of(text: str) -> "Address":
     if address is None:
         raise Stop(UNUSABLE, f"{text}: not a mail address")
     return address
+
+
+def duration_of(text: str, said: str) -> int:
+    """Seconds, from the command line as 30d; `said`: what stands before the reason why not. Raises Stop(2)."""
+    from mssmail.settings.units import parse_duration
+
+    try:
+        return int(parse_duration(text))
+    except ValueError as error:
+        raise Stop(UNUSABLE, f"{said}: {error}") from None
+
+
+def moment_of(text: str) -> float | None:
+    """A date, or a date and time, in UTC where no zone stands, as epoch seconds; None where it is neither."""
+    from datetime import UTC, datetime
+
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp()
 
 
 def by() -> str:
