@@ -4,8 +4,7 @@ What is to be told is noted in the transaction of the act itself; standing tasks
 mail of it soon after, in whichever worker holds their lease.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Final
+from collections.abc import Mapping
 
 from mssmail.audit.events import Event, Kind, Value
 from mssmail.base.address import Address
@@ -16,21 +15,7 @@ from mssmail.flow.deliver import deliver
 from mssmail.flow.house import House
 from mssmail.flow.keep import Keeper
 from mssmail.mime.notice import Notice, render
-from mssmail.store import leases
 from mssmail.store.accounts import AccountRow
-
-LEASE_TERM_S: Final = 60
-
-
-async def alone(house: House, lease_name: str, holder: str, work: Callable[[], Awaitable[None]]) -> None:
-    """Do it where no other worker does. Raises Refusal."""
-    lease = await house.write.run(lambda tx: leases.take(tx, lease_name, holder, LEASE_TERM_S))
-    if lease is None:
-        return
-    try:
-        await work()
-    finally:
-        await house.write.run(lambda tx: leases.drop(tx, lease))
 
 
 async def announce(

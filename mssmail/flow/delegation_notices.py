@@ -5,7 +5,6 @@ own open screen. A delegation that was given anew or changed is told of again. A
 died may come twice; none is lost.
 """
 
-import os
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,8 +14,9 @@ from mssmail.base.clock import utc
 from mssmail.base.ids import AccountId
 from mssmail.base.rights import Right
 from mssmail.crypto.envelope import Unsealable
-from mssmail.flow.announce import alone, announce
+from mssmail.flow.announce import announce
 from mssmail.flow.house import House
+from mssmail.flow.schedule import Alone
 from mssmail.identity.credentials import Credentials
 from mssmail.metrics.registry import counter
 from mssmail.store import accounts, delegations
@@ -84,12 +84,15 @@ class DelegationNotices:
     def __init__(self, house: House, credentials: Credentials) -> None:
         self._house = house
         self._credentials = credentials
-        self._holder = f"{os.getpid()}.{id(self):x}"
+        self._alone = Alone(house, LEASE)
 
     async def look(self) -> None:
         """Write the notices that are due. Raises Refusal."""
-        if await self._house.read.run(lambda tx: delegations.untold(tx, 1)):
-            await alone(self._house, LEASE, self._holder, self._tell_all)
+        if not await self._house.read.run(lambda tx: delegations.untold(tx, 1)):
+            return
+        async with self._alone.leased() as lease:
+            if lease is not None:
+                await self._tell_all()
 
     async def _tell_all(self) -> None:
         for given in await self._house.read.run(lambda tx: delegations.untold(tx, _BATCH)):

@@ -5,14 +5,14 @@ the lease. A notice that was written as the server died may come twice; none is 
 holds no link, since people are taught not to follow any, and comes `MOST_A_DAY` times a day at most.
 """
 
-import os
 from typing import Final
 
 from mssmail.audit.events import Kind
 from mssmail.base.clock import utc
 from mssmail.crypto.envelope import Unsealable
-from mssmail.flow.announce import alone, announce
+from mssmail.flow.announce import announce
 from mssmail.flow.house import House
+from mssmail.flow.schedule import Alone
 from mssmail.identity.credentials import Credentials
 from mssmail.identity.places import Places
 from mssmail.metrics.registry import counter
@@ -63,12 +63,15 @@ class Notices:
         self._house = house
         self._credentials = credentials
         self._places = Places(house.keys)
-        self._holder = f"{os.getpid()}.{id(self):x}"
+        self._alone = Alone(house, LEASE)
 
     async def look(self) -> None:
         """Write the notices that are due. Raises Refusal."""
-        if await self._house.read.run(lambda tx: places.untold(tx, 1)):
-            await alone(self._house, LEASE, self._holder, self._tell_all)
+        if not await self._house.read.run(lambda tx: places.untold(tx, 1)):
+            return
+        async with self._alone.leased() as lease:
+            if lease is not None:
+                await self._tell_all()
 
     async def _tell_all(self) -> None:
         for place in await self._house.read.run(lambda tx: places.untold(tx, _BATCH)):

@@ -4,15 +4,9 @@ Knows when to ask and what follows; how extracts and the API are read is in `dir
 here runs on the loop for longer than a look at the clock: downloads have a thread, imports a process of their own.
 """
 
-import asyncio
-import contextlib
-import os
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
-from threading import Event
-from typing import Final, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Final
 
 import structlog
 
@@ -21,22 +15,17 @@ from mssmail.directory.follow import Memory, News, look, read_memory, write_memo
 from mssmail.directory.model import SnapshotInfo
 from mssmail.flow.house import House
 from mssmail.flow.refresh import Refresh
+from mssmail.flow.schedule import Alarm, Alone, Errands, is_due
 from mssmail.flow.standing import Standing
 from mssmail.metrics.registry import gauge
 from mssmail.settings.place import file_of
-from mssmail.store import leases
 from mssmail.store.leases import Lease
 
-T = TypeVar("T")
-
 LEASE: Final = "directory"
-LEASE_TERM_S: Final = 60
-HOLD_S: Final = 15.0
 LOOK_S: Final = 30.0
 """How often a worker looks whether it is time, and how old the directory is."""
 RETRY_S: Final = 900.0
 """After a failure that may pass, where `refresh_interval` is longer."""
-ALARM_EVERY_S: Final = 86_400.0
 
 _age = gauge(
     "mssmail_directory_age_seconds", "Age of the directory in service; +Inf while there is none. From one worker alone."
@@ -50,19 +39,17 @@ class Renewal:
     def __init__(self, house: House, standing: Standing, administrator: str = "schedule") -> None:
         """`administrator`: who asks, for the trail."""
         self._house = house
-        self._stop = Event()
-        self._executor = ThreadPoolExecutor(1, "mssmail-directory")
-        self._refresh = Refresh(house, standing, administrator, self._executor)
-        self._holder = f"{os.getpid()}.{id(self):x}"
-        self._alarmed_at: float | None = None
+        self._errands = Errands("mssmail-directory")
+        self._refresh = Refresh(house, standing, administrator, self._errands.executor)
+        self._alone = Alone(house, LEASE)
+        self._alarm = Alarm()
         folder = house.settings.directory.folder
         self._memory_file = folder / "source.json"
         self._downloads = folder / "download"
 
     def close(self) -> None:
         """End what is under way, within a second or two; what it would have put in service isn't."""
-        self._stop.set()
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._errands.close()
 
     async def look(self) -> None:
         """Tell the directory's age, and renew it where it is time. Call it every `LOOK_S`.
@@ -71,11 +58,11 @@ class Renewal:
         """
         if self._house.slot == 0:
             self._tell_age()
-        if not self.follows or self._house.clock.now() < await self._next_at():
+        if not self.follows or not await self._is_due():
             return
-        async with self._leased() as lease:
+        async with self._alone.leased() as lease:
             # another worker may have asked since
-            if lease is not None and self._house.clock.now() >= await self._next_at():
+            if lease is not None and await self._is_due():
                 await self._renew(lease)
 
     @property
@@ -89,7 +76,7 @@ class Renewal:
 
         Raises Refusal; UNAVAILABLE where another process is at it.
         """
-        async with self._leased() as lease:
+        async with self._alone.leased() as lease:
             if lease is None:
                 raise Refusal(Reason.UNAVAILABLE, "a running server is renewing the directory; try again later")
             return await self._renew(lease, full=full, allow_shrink=allow_shrink)
@@ -103,45 +90,20 @@ class Renewal:
         _age.set(age)
         now, directory = house.clock.now(), house.settings.directory
         if age <= directory.stale_after:
-            self._alarmed_at = None
-        elif self._alarmed_at is None or not 0 <= now - self._alarmed_at < ALARM_EVERY_S:
-            self._alarmed_at = now
+            self._alarm.over()
+        elif self._alarm.is_due(now):
             if age == float("inf") or house.directory.loaded_s() > directory.max_age:
                 _log.error("the directory is too old: recipients are refused", days=_days(age))
             else:
                 _log.warning("the directory is growing old", days=_days(age), refused_from=_days(directory.max_age))
 
-    async def _next_at(self) -> float:
-        """When it is time. A date that lies further off than ever set is a clock's that was wrong."""
-        memory = await self._off_loop(lambda: read_memory(self._memory_file))
-        latest = self._house.clock.now() + self._house.settings.directory.refresh_interval
-        return 0.0 if memory.next_at > latest else memory.next_at
-
-    @asynccontextmanager
-    async def _leased(self) -> AsyncIterator[Lease | None]:
-        write = self._house.write
-        lease = await write.run(lambda tx: leases.take(tx, LEASE, self._holder, LEASE_TERM_S))
-        if lease is None:
-            yield None
-            return
-        held = asyncio.create_task(self._hold(lease), name="mssmail directory lease")
-        try:
-            yield lease
-        finally:
-            held.cancel()
-            with contextlib.suppress(Refusal):
-                await write.run(lambda tx: leases.drop(tx, lease))
-
-    async def _hold(self, lease: Lease) -> None:
-        """Keep the lease while a long download goes on; who has lost it finds that out before anything is swapped."""
-        while True:
-            await asyncio.sleep(HOLD_S)
-            with contextlib.suppress(Refusal):
-                await self._house.write.run(lambda tx: leases.hold(tx, lease))
+    async def _is_due(self) -> bool:
+        memory = await self._errands.run(lambda: read_memory(self._memory_file))
+        return is_due(memory.next_at, self._house.clock.now(), self._house.settings.directory.refresh_interval)
 
     async def _renew(self, lease: Lease, *, full: bool = False, allow_shrink: bool = False) -> list[SnapshotInfo]:
         """Ask every source; a failure of one doesn't keep the other from being asked."""
-        memory = await self._off_loop(lambda: read_memory(self._memory_file))
+        memory = await self._errands.run(lambda: read_memory(self._memory_file))
         made: list[SnapshotInfo] = []
         failed: Refusal | None = None
         asks: tuple[Callable[[], Awaitable[SnapshotInfo | None]], ...] = (
@@ -159,7 +121,7 @@ class Renewal:
         interval = float(self._house.settings.directory.refresh_interval)
         passing = failed is not None and failed.reason is not Reason.IMPORT
         memory.next_at = self._house.clock.now() + (min(interval, RETRY_S) if passing else interval)
-        await self._off_loop(lambda: write_memory(self._memory_file, memory))
+        await self._errands.run(lambda: write_memory(self._memory_file, memory))
         if failed is not None:
             raise failed
         return made
@@ -169,18 +131,18 @@ class Renewal:
         if not sources:
             return None
         try:
-            news = await self._off_loop(lambda: self._look(sources, memory))
+            news = await self._errands.run(lambda: self._look(sources, memory))
             if not news.files:
                 return None
-            await self._house.write.run(lambda tx: leases.hold(tx, lease))
+            await self._alone.hold(lease)
             info = await self._refresh.load_apart(
-                news.files, self._stop, allow_shrink=allow_shrink, refuse_older=not allow_shrink
+                news.files, self._errands.stop, allow_shrink=allow_shrink, refuse_older=not allow_shrink
             )
         finally:
             # an error raised here while closing would take a cancellation's place, and the task would never end;
             # what is left then is removed by the next download
-            if not self._stop.is_set():
-                await self._off_loop(lambda: shutil.rmtree(self._downloads, ignore_errors=True))
+            if not self._errands.stop.is_set():
+                await self._errands.run(lambda: shutil.rmtree(self._downloads, ignore_errors=True))
         memory.seen.update(news.seen)
         return info
 
@@ -192,7 +154,7 @@ class Renewal:
             memory,
             self._downloads,
             clock=self._house.clock,
-            stop=self._stop,
+            stop=self._errands.stop,
             authorities=self._house.settings.directory.source_ca,
         )
 
@@ -200,15 +162,10 @@ class Renewal:
         directory = self._house.settings.directory
         if not directory.fhir or directory.fhir_key is None:
             return None
-        await self._house.write.run(lambda tx: leases.hold(tx, lease))
+        await self._alone.hold(lease)
         return await self._refresh.merge_apart(
-            directory.fhir, directory.fhir_key, self._stop, full=full, allow_shrink=allow_shrink
+            directory.fhir, directory.fhir_key, self._errands.stop, full=full, allow_shrink=allow_shrink
         )
-
-    async def _off_loop(self, work: Callable[[], T]) -> T:
-        if self._stop.is_set():
-            raise Refusal(Reason.UNAVAILABLE, "stopped")
-        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
 
 def _days(seconds: float) -> float:

@@ -6,16 +6,13 @@ a list is checked and kept is in `identity.lists`; each worker takes up what is 
 that one process of the machine fetches. A fetch that fails changes nothing: what was kept serves until it expires.
 """
 
-import asyncio
 import fcntl
 import json
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event
-from typing import Final, TypeVar
+from typing import Final
 from urllib.parse import urlsplit
 
 import structlog
@@ -23,6 +20,7 @@ import structlog
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.fetch import Caller, Validators, follow, validators_of
 from mssmail.flow.house import House
+from mssmail.flow.schedule import Alarm, Errands, is_due
 from mssmail.identity.anchors import TrustFileError
 from mssmail.identity.certificates import Certificates
 from mssmail.identity.dates import lists
@@ -30,15 +28,12 @@ from mssmail.identity.leaf import list_addresses
 from mssmail.identity.lists import MAX_LIST_OCTETS, Foreign, by_subject, keep
 from mssmail.metrics.registry import counter, gauge
 
-T = TypeVar("T")
-
 LOOK_S: Final = 30.0
 """How often a worker looks whether it is time."""
 RETRY_S: Final = 300.0
 """After a failure, where `trust.crl_refresh_interval` is longer."""
 FETCH_S: Final = 120.0
 """A list of 4 MB at 300 kbit/s."""
-ALARM_EVERY_S: Final = 86_400.0
 MAX_ADDRESSES: Final = 64
 _MAX_MEMORY_OCTETS: Final = 1 << 18
 
@@ -74,26 +69,24 @@ class Revocation:
     def __init__(self, house: House, certificates: Certificates) -> None:
         self._house = house
         self._certificates = certificates
-        self._stop = Event()
-        self._executor = ThreadPoolExecutor(1, "mssmail-lists")
+        self._errands = Errands("mssmail-lists")
         self._known: dict[str, tuple[Validators, Path]] = {}
         """Of this process: another's first fetch is a whole one."""
-        self._alarmed_at: float | None = None
+        self._alarm = Alarm()
 
     def close(self) -> None:
         """End what is under way, within a second."""
-        self._stop.set()
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._errands.close()
 
     async def look(self) -> None:
         """Tell how long lists still hold, and fetch them where it is time. Call it every `LOOK_S`."""
         if self._house.slot == 0:
             self._tell()
-        await self._off_loop(lambda: self._fetch(at_once=False))
+        await self._errands.run(lambda: self._fetch(at_once=False))
 
     async def now(self) -> list[Fetched]:
         """Fetch every list at once. Raises Refusal(UNAVAILABLE) where another process is at it."""
-        return await self._off_loop(lambda: self._fetch(at_once=True))
+        return await self._errands.run(lambda: self._fetch(at_once=True))
 
     def _tell(self) -> None:
         found = list(lists(self._certificates))
@@ -104,9 +97,8 @@ class Revocation:
         _left.set(first.ends_at - now)
         old = [dated for dated in found if dated.grows_old(now)]
         if not old:
-            self._alarmed_at = None
-        elif self._alarmed_at is None or not 0 <= now - self._alarmed_at < ALARM_EVERY_S:
-            self._alarmed_at = now
+            self._alarm.over()
+        elif self._alarm.is_due(now):
             for dated in old:
                 if dated.ends_at < now:
                     _log.error("a revocation list is missing or has expired: its CA is closed out", ca=dated.name)
@@ -128,7 +120,7 @@ class Revocation:
                 return []
             memory = _read(trust.crl_folder)
             news = [address for address in told if address not in memory.addresses]
-            due = at_once or memory.next_at <= clock.now() or memory.next_at > clock.now() + trust.crl_refresh_interval
+            due = at_once or is_due(memory.next_at, clock.now(), trust.crl_refresh_interval)
             memory.addresses = [*memory.addresses, *news][-MAX_ADDRESSES:]
             remembered = memory.addresses if trust.crl_distribution_points else []
             wanted = [*self._anywhere(), *remembered] if due else news
@@ -168,7 +160,7 @@ class Revocation:
         """Fetch a list and keep it; False where nothing is newer. Raises Refusal, TrustFileError, OSError."""
         clock, trust = self._house.clock, self._house.settings.trust
         validators, file = self._known.get(address, (Validators(), Path()))
-        with Caller(clock, self._stop, FETCH_S, allow_clear=True) as caller:
+        with Caller(clock, self._errands.stop, FETCH_S, allow_clear=True) as caller:
             response = follow(caller, address, validators if file.is_file() else Validators())
             if response is None:
                 return False
@@ -176,11 +168,6 @@ class Revocation:
         kept = keep(trust.crl_folder, content, by_subject(self._certificates.trusted.authorities), clock.now())
         self._known[address] = validators_of(response), kept.file
         return kept.newer
-
-    async def _off_loop(self, work: Callable[[], T]) -> T:
-        if self._stop.is_set():
-            raise Refusal(Reason.UNAVAILABLE, "stopped")
-        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
 
 @contextmanager

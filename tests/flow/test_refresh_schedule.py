@@ -181,7 +181,7 @@ async def test_closing_ends_a_download(town: Town, tmp_path: Path, cancelled: bo
 
     def answer(asked: Asked) -> Answer:
         loop.call_soon_threadsafe(started.set)
-        care._stop.wait(20.0)
+        care._errands.stop.wait(20.0)
         return Answer(200, b"late")
 
     origin = Origin(tmp_path / "origin", answer)
