@@ -3,21 +3,21 @@
 Each act is in the trail, and tells the workers in its own transaction: sessions are over within a second or two.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from mssmail.audit.events import Event, Kind, Value
+from mssmail.audit.events import Kind, Value
 from mssmail.base.address import Address
 from mssmail.base.principal import PERSONS, BoxKind
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.base.secret import Secret
+from mssmail.flow.acts import Acts, account_of, end_all
 from mssmail.flow.house import House
 from mssmail.flow.standing import Standing
 from mssmail.identity import recovery
 from mssmail.identity.places import Places
-from mssmail.store import accounts, grants, places, replays, tokens, visits
-from mssmail.store.accounts import AccountRow, State
+from mssmail.store import accounts, grants, places
+from mssmail.store.accounts import AccountRow
 from mssmail.store.interface import Transaction
 
 _SOMEWHERE: Final = "?"
@@ -46,14 +46,14 @@ class Access:
         """`administrator`: who does it, for the trail."""
         self._house = house
         self._standing = standing
-        self._administrator = administrator
+        self._acts = Acts(house, standing.credentials, administrator)
         self._places = Places(house.keys)
 
     async def grants(self, address: Address) -> list[GrantView]:
         """The account's grants that last, oldest first."""
 
         def read(tx: Transaction) -> list[GrantView]:
-            row = self._find(tx, address)
+            row = account_of(tx, self._standing.credentials, address)
             shown = {place.client: place.shown for place in self._places.of(tx, row.account_id)}
             return [
                 GrantView(g.number, shown.get(g.client, _SOMEWHERE), g.opened_at, g.ends_at, g.codes)
@@ -69,7 +69,7 @@ class Access:
             found = next((g for g in grants.all_live(tx, row.account_id) if g.number == number), None)
             return None if found is None else {"grants": grants.end(tx, row.account_id, found.client)}
 
-        return await self._act(address, Kind.GRANTS_ENDED, act)
+        return await self._acts.do(address, Kind.GRANTS_ENDED, act)
 
     async def revoke_all(self, address: Address) -> None:
         """End all that is open: mail sessions, grants, browsers, programs' access; and forget the account's places.
@@ -78,18 +78,9 @@ class Access:
         """
 
         def act(tx: Transaction, row: AccountRow) -> dict[str, Value]:
-            accounts.set_state(tx, row.account_id, row.state)  # raises the epoch
-            families = tokens.of_account(tx, row.account_id)
-            for family in families:
-                tokens.revoke(tx, family.authorization_id)
-            return {
-                "grants": grants.end_all(tx, row.account_id),
-                "browsers": visits.drop_all(tx, row.account_id),
-                "authorizations": len(families),
-                "places": places.forget(tx, row.account_id),
-            }
+            return {**end_all(tx, row.account_id, row.state), "places": places.forget(tx, row.account_id)}
 
-        await self._act(address, Kind.SIGNED_OUT_EVERYWHERE, act)
+        await self._acts.do(address, Kind.SIGNED_OUT_EVERYWHERE, act)
 
     async def new_recovery_codes(self, address: Address) -> list[Secret]:
         """Give new recovery codes, to be shown once; the old ones are void. Raises Refusal(MECHANISM)."""
@@ -105,29 +96,5 @@ class Access:
             accounts.set_secrets(tx, account, sealed, end_sessions=False)
             return {"codes": len(kept), "before": len(held.recovery)}
 
-        await self._act(address, Kind.RECOVERY_CODES_SET, act)
+        await self._acts.do(address, Kind.RECOVERY_CODES_SET, act)
         return [Secret(code) for code in codes]
-
-    def _find(self, tx: Transaction, address: Address) -> AccountRow:
-        row = accounts.by_address(tx, self._standing.credentials.address_digest(address))
-        if row is None or row.state is State.CLOSED:
-            raise Refusal(Reason.ACCOUNT_MISSING, "closed" if row is not None else "no account of that address")
-        return row
-
-    async def _act(
-        self, address: Address, kind: Kind, act: Callable[[Transaction, AccountRow], dict[str, Value] | None]
-    ) -> bool:
-        """`act` says what the trail should hold of it, or None where there was nothing to do."""
-
-        def write(tx: Transaction) -> bool:
-            row = self._find(tx, address)
-            details = act(tx, row)
-            if details is None:
-                return False
-            replays.notify(tx, row.account_id, "session")
-            tx.trail(
-                Event(kind, row.account_id, str(address), details={"administrator": self._administrator, **details})
-            )
-            return True
-
-        return await self._house.write.run(write)

@@ -18,6 +18,7 @@ from mssmail.base.refusal import Reason, Refusal
 from mssmail.base.saslprep import saslprep
 from mssmail.base.secret import Secret
 from mssmail.crypto.format import name_aad
+from mssmail.flow.acts import account_of
 from mssmail.flow.administer import Consent, at_once
 from mssmail.flow.enrol import check_password
 from mssmail.flow.house import House
@@ -79,9 +80,7 @@ class Activations:
         digest, lifetime_s = self._digest(code), self._house.settings.web.enrolment_lifetime
 
         def write(tx: Transaction) -> int:
-            row = accounts.by_address(tx, self._standing.credentials.address_digest(address))
-            if row is None or row.state is State.CLOSED:
-                raise Refusal(Reason.ACCOUNT_MISSING, str(address))
+            row = account_of(tx, self._standing.credentials, address)
             if BoxKind(row.kind) not in PERSONS:
                 raise Refusal(Reason.MECHANISM, f"a box of kind {row.kind} is opened by certificates and by delegates")
             if row.state is not State.OPEN:

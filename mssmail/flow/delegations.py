@@ -14,6 +14,7 @@ from mssmail.base.ids import AccountId
 from mssmail.base.principal import BoxKind, Principal
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.base.rights import FULL, NONE, Delegation, Right, names_of
+from mssmail.flow.acts import account_of
 from mssmail.flow.administer import Consent, at_once
 from mssmail.flow.house import House
 from mssmail.flow.standing import Standing
@@ -263,10 +264,7 @@ class Delegations:
         return DelegationView(box, delegate, given, giver, state)
 
     def _find(self, tx: Transaction, address: Address, *, closed: bool = False) -> AccountRow:
-        row = accounts.by_address(tx, self._standing.credentials.address_digest(address))
-        if row is None or (row.state is State.CLOSED and not closed):
-            raise Refusal(Reason.ACCOUNT_MISSING, f"{address}: {'closed' if row is not None else 'no account'}")
-        return row
+        return account_of(tx, self._standing.credentials, address, closed=closed)
 
     def _address(self, row: AccountRow) -> Address:
         return self._standing.credentials.dossier(row.account_id, row.sealed).address

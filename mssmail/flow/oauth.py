@@ -15,6 +15,7 @@ from mssmail.base.ids import AccountId
 from mssmail.base.principal import Principal
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.base.secret import Secret
+from mssmail.flow.acts import account_of
 from mssmail.flow.clients import Client
 from mssmail.flow.house import House
 from mssmail.flow.standing import Standing
@@ -283,10 +284,7 @@ class Authorizations:
         return await self._house.write.run(write)
 
     def _number(self, tx: Transaction, address: Address) -> AccountId:
-        row = accounts.by_address(tx, self._standing.credentials.address_digest(address))
-        if row is None:
-            raise Refusal(Reason.ACCOUNT_MISSING, str(address))
-        return row.account_id
+        return account_of(tx, self._standing.credentials, address, closed=True).account_id
 
 
 def _revoke(tx: Transaction, row: AuthorizationRow, by: dict[str, Value]) -> bool:

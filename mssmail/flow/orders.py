@@ -16,6 +16,7 @@ from mssmail.base.refusal import Reason, Refusal
 from mssmail.base.rights import Delegation, names_of, rights_of
 from mssmail.base.role import Act, Role
 from mssmail.flow.activation import Activations, Opened
+from mssmail.flow.acts import account_of
 from mssmail.flow.administer import Administration, Administrator, Caller, Consent, facts_of, known, words
 from mssmail.flow.delegations import Administrator as DelegationGiver
 from mssmail.flow.delegations import Delegations
@@ -28,7 +29,6 @@ from mssmail.policy.administer import ACTS, AdministratorFacts, ConsentFacts, ad
 from mssmail.policy.verdict import Deny
 from mssmail.store import accounts, delegations
 from mssmail.store import administrators as rows
-from mssmail.store.accounts import State
 from mssmail.store.administrators import OrderRow
 from mssmail.store.interface import Transaction
 
@@ -198,10 +198,7 @@ class Orders:
 
     def _account(self, tx: Transaction, address: Address) -> AccountId:
         """Raises Refusal(ACCOUNT_MISSING)."""
-        found = accounts.by_address(tx, self._standing.credentials.address_digest(address))
-        if found is None or found.state is State.CLOSED:
-            raise Refusal(Reason.ACCOUNT_MISSING, "closed" if found else "no account of that address")
-        return found.account_id
+        return account_of(tx, self._standing.credentials, address).account_id
 
     async def _perform(self, deed: Deed, given: Consent) -> Opened | None:
         """Do an act, with consent taken in its own transaction; the link, where it makes one."""

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from mssmail.audit.events import Event, Kind, Value
+from mssmail.audit.events import Kind, Value
 from mssmail.base.address import Address
 from mssmail.base.ids import AccountId
 from mssmail.base.limits import Limits
@@ -17,6 +17,7 @@ from mssmail.base.principal import PERSONS, BoxKind
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.base.saslprep import saslprep
 from mssmail.base.secret import Secret
+from mssmail.flow.acts import Acts, account_of
 from mssmail.flow.administer import Consent, at_once
 from mssmail.flow.enrol import Created, Enrolment, NewAccount, OnProgress, check_password
 from mssmail.flow.house import House
@@ -24,16 +25,13 @@ from mssmail.flow.standing import Standing
 from mssmail.identity import otp, passwords
 from mssmail.identity.credentials import Dossier, Secrets
 from mssmail.identity.passwords import Passwords
-from mssmail.store import accounts, delegations, grants, replays
+from mssmail.store import accounts, delegations, grants
 from mssmail.store.accounts import AccountRow, State
 from mssmail.store.interface import Transaction
 
 __all__ = ["AccountView", "Created", "NewAccount", "NewCode", "People", "generate_password"]
 
 _PAGE: Final = 500
-
-Act = Callable[[Transaction, AccountRow], dict[str, Value]]
-"""Changes an account's rows and tells what the trail should hold of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +88,7 @@ class People:
         """`administrator`: the operating system's name of whoever does it, for the trail."""
         self._house = house
         self._standing = standing
-        self._administrator = administrator
+        self._acts = Acts(house, standing.credentials, administrator)
         self._enrolment = Enrolment(house, standing, administrator)
         self._passwords = Passwords(house.settings.auth)
 
@@ -121,7 +119,7 @@ class People:
         """One account with its delegations."""
 
         def read(tx: Transaction) -> AccountView:
-            row = self._find(tx, address)
+            row = account_of(tx, self._standing.credentials, address)
             given, held = delegations.of_box(tx, row.account_id), delegations.of_person(tx, row.account_id)
             delegates = [accounts.by_id(tx, each.delegate_id) for each in given if not each.delegation.ended(tx.now)]
             delegated = [accounts.by_id(tx, each.account_id) for each in held if not each.delegation.ended(tx.now)]
@@ -173,7 +171,7 @@ class People:
             accounts.set_state(tx, row.account_id, State.SUSPENDED)
             return {"grants": grants.end_all(tx, row.account_id)}
 
-        await self._act(address, Kind.ACCOUNT_SUSPENDED, act)
+        await self._acts.do(address, Kind.ACCOUNT_SUSPENDED, act)
 
     async def resume(self, address: Address) -> None:
         """Undo a suspension. Who was struck off meanwhile stays out."""
@@ -182,7 +180,7 @@ class People:
             accounts.set_state(tx, row.account_id, State.OPEN)
             return {}
 
-        await self._act(address, Kind.ACCOUNT_RESUMED, act)
+        await self._acts.do(address, Kind.ACCOUNT_RESUMED, act)
 
     async def close(self, address: Address, consent: Consent = at_once) -> None:
         """Close for good: sessions and grants end, password and code are forgotten, the address is never given again.
@@ -196,7 +194,7 @@ class People:
             accounts.set_secrets(tx, row.account_id, None, end_sessions=True)
             return {"grants": grants.end_all(tx, row.account_id), **given}
 
-        await self._act(address, Kind.ACCOUNT_CLOSED, act)
+        await self._acts.do(address, Kind.ACCOUNT_CLOSED, act)
 
     # --- secrets ---
 
@@ -205,13 +203,13 @@ class People:
 
         An account that has no code yet can't use it before `new_code`.
         """
-        row = await self._house.read.run(lambda tx: self._find(tx, address))
+        row = await self._house.read.run(lambda tx: account_of(tx, self._standing.credentials, address))
         check_password(BoxKind(row.kind), self._dossier(row).address, password)
         prepared = saslprep(password.reveal())
         assert prepared is not None
         loop = asyncio.get_running_loop()
         hashed = await loop.run_in_executor(self._house.password_work, self._passwords.hash, prepared)
-        await self._act(
+        await self._acts.do(
             address,
             Kind.PASSWORD_SET,
             lambda tx, row: self._put_secrets(tx, row, lambda s: replace(s, password_hash=hashed)),
@@ -226,12 +224,12 @@ class People:
                 raise Refusal(Reason.MECHANISM, f"a box of kind {row.kind} has no code")
             return self._put_secrets(tx, row, lambda s: replace(s, totp_secret=secret, recovery=()))
 
-        await self._act(address, Kind.CODE_SET, act)
+        await self._acts.do(address, Kind.CODE_SET, act)
         return NewCode(Secret(secret), Secret(otp.provisioning_uri(secret, str(address))))
 
     async def fitting(self, address: Address, password: Secret, totp_secret: Secret) -> tuple[bool, bool]:
         """Whether the account has this password, and this secret for codes. Takes the time of one Argon2id hash."""
-        row = await self._house.read.run(lambda tx: self._find(tx, address))
+        row = await self._house.read.run(lambda tx: account_of(tx, self._standing.credentials, address))
         prepared = saslprep(password.reveal())
         if row.secrets is None or prepared is None:
             return False, False
@@ -251,7 +249,7 @@ class People:
 
     async def end_grants(self, address: Address) -> None:
         """Ask for a new code everywhere at the next sign-in; open sessions stay."""
-        await self._act(address, Kind.GRANTS_ENDED, lambda tx, row: {"grants": grants.end_all(tx, row.account_id)})
+        await self._acts.do(address, Kind.GRANTS_ENDED, lambda tx, row: {"grants": grants.end_all(tx, row.account_id)})
 
     # --- quota ---
 
@@ -264,7 +262,7 @@ class People:
             accounts.set_quota(tx, row.account_id, octets)
             return {"octets": octets, "before": row.quota_octets}
 
-        await self._act(address, Kind.QUOTA_SET, act)
+        await self._acts.do(address, Kind.QUOTA_SET, act)
 
     async def set_limits(self, address: Address, change: Callable[[Limits], Limits]) -> Limits:
         """Change what an account may send and where it may sign in from; open sessions end. The limits from now on."""
@@ -277,27 +275,8 @@ class People:
             accounts.set_dossier(tx, row.account_id, sealed)
             return {"limits": [f"{name}={value}" for name, value in made[0].stored().items()]}
 
-        await self._act(address, Kind.LIMITS_SET, act)
+        await self._acts.do(address, Kind.LIMITS_SET, act)
         return made[0]
-
-    # --- what all acts share ---
-
-    def _find(self, tx: Transaction, address: Address, *, closed: bool = False) -> AccountRow:
-        row = accounts.by_address(tx, self._standing.credentials.address_digest(address))
-        if row is None or (row.state is State.CLOSED and not closed):
-            raise Refusal(Reason.ACCOUNT_MISSING, "closed" if row is not None else "no account of that address")
-        return row
 
     def _dossier(self, row: AccountRow) -> Dossier:
         return self._standing.credentials.dossier(row.account_id, row.sealed)
-
-    async def _act(self, address: Address, kind: Kind, act: Act) -> None:
-        def write(tx: Transaction) -> None:
-            row = self._find(tx, address)
-            details = act(tx, row)
-            replays.notify(tx, row.account_id, "session")
-            tx.trail(
-                Event(kind, row.account_id, str(address), details={"administrator": self._administrator, **details})
-            )
-
-        await self._house.write.run(write)

@@ -10,14 +10,15 @@ import secrets
 from dataclasses import dataclass
 from typing import Final
 
-from mssmail.audit.events import Event, Kind, Value
+from mssmail.audit.events import Event, Kind
 from mssmail.base.ids import AccountId
 from mssmail.base.principal import BoxKind, Mechanism, Principal
 from mssmail.base.secret import Secret
 from mssmail.crypto.format import name_aad
+from mssmail.flow.acts import end_all
 from mssmail.flow.house import House
 from mssmail.flow.standing import Found, Standing
-from mssmail.store import accounts, grants, replays, tokens, visits
+from mssmail.store import accounts, replays, visits
 from mssmail.store.accounts import State
 from mssmail.store.interface import Transaction
 from mssmail.store.visits import VisitRow
@@ -162,16 +163,7 @@ class Visits:
             found = accounts.epoch(tx, principal.person)
             if found is None or found[1] is not State.OPEN:
                 return
-            accounts.set_state(tx, principal.person, State.OPEN)  # raises the epoch
-            families = tokens.of_account(tx, principal.person)
-            for family in families:
-                tokens.revoke(tx, family.authorization_id)
-            details: dict[str, Value] = {
-                "browsers": visits.drop_all(tx, principal.person),
-                "grants": grants.end_all(tx, principal.person),
-                "authorizations": len(families),
-                "from": principal.client,
-            }
+            details = {**end_all(tx, principal.person, State.OPEN), "from": principal.client}
             replays.notify(tx, principal.person, "session")
             tx.trail(Event(Kind.SIGNED_OUT_EVERYWHERE, principal.person, str(principal.address), details=details))
 
