@@ -33,7 +33,7 @@ from mssmail.identity.openid.providers import Providers
 from mssmail.identity.openid.token import MAX_TOKEN_OCTETS
 from mssmail.identity.openid.verdict import Rejected, Vouched
 from mssmail.identity.tokens import Tokens, is_own
-from mssmail.store import accounts, delegations
+from mssmail.store import accounts
 from mssmail.store.accounts import AccountRow
 from mssmail.store.interface import Transaction
 from mssmail.store.tokens import TokenKind
@@ -200,15 +200,7 @@ class TokenLogin(Login):
         details: dict[str, Value] = {"program": judged.client, "authorization": judged.authorization}
         if door.protocol not in judged.scopes:
             return _Bad(Refusal(Reason.SCOPE, "for another protocol"), True, row, details)
-        wanted = address_of(authzid)
-        digest = None if wanted is None else self._standing.credentials.address_digest(wanted)
-        box = row if not authzid else None if digest is None else accounts.by_address(tx, digest)
-        if box is not None and box.account_id == row.account_id:
-            asked = Asked(row, row, same_box=True)
-        else:
-            given = None if box is None else delegations.find(tx, box.account_id, row.account_id)
-            asked = Asked(row, box, same_box=False, delegation=given)
-        return _Found(asked, details, judged.expires_at, judged.authorization)
+        return _Found(self._ask(tx, row, authzid), details, judged.expires_at, judged.authorization)
 
     def _why_not(self, tx: Transaction, token: Secret) -> _Bad:
         """What is wrong with a token of ours, for the trail."""

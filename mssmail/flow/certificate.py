@@ -215,24 +215,17 @@ def _opened(standing: Standing, person: AccountRow, box: AccountRow, rights: Rig
     try:
         facts = AccessFacts(
             AccountStanding(person.state.value),
-            holder_listed=_listed(standing, person),
+            holder_listed=standing.listed(person),
             same_box=person is box,
             delegated=NONE if person is box else rights,
             box_standing=AccountStanding(box.state.value),
-            box_holder_listed=_listed(standing, box),
+            box_holder_listed=standing.listed(box),
         )
         verdict = access(facts)
         refused = verdict.reason if isinstance(verdict, Deny) else None
     except Refusal as refusal:
         refused = refusal.reason
     return Opened(str(dossier.address), dossier.kind.value, rights, refused)
-
-
-def _listed(standing: Standing, row: AccountRow) -> bool:
-    """Raises Refusal(UNAVAILABLE) while there is no directory."""
-    if row.state is not State.OPEN:
-        return True
-    return not standing.struck_off(standing.credentials.dossier(row.account_id, row.sealed))
 
 
 @dataclass(frozen=True, slots=True)

@@ -252,12 +252,16 @@ class Login:
         seen = self._door.look(tx, attempt)
         if seen.row is None or seen.locked is not None:
             return seen, None
-        row, wanted = seen.row, address_of(authzid)
-        if not authzid or (wanted is not None and wanted.key == attempt.key):
-            return seen, Asked(row, row, same_box=True)
+        return seen, self._ask(tx, seen.row, authzid)
+
+    def _ask(self, tx: Transaction, row: AccountRow, authzid: str) -> Asked:
+        """The box that an account's holder asks for: their own where they name none."""
+        wanted = address_of(authzid)
+        if not authzid or (wanted is not None and wanted.key == self._dossier(row).address.key):
+            return Asked(row, row, same_box=True)
         box = None if wanted is None else accounts.by_address(tx, self._standing.credentials.address_digest(wanted))
         given = None if box is None else delegations.find(tx, box.account_id, row.account_id)
-        return seen, Asked(row, box, same_box=False, delegation=given)
+        return Asked(row, box, same_box=False, delegation=given)
 
     def _sweep_due(self) -> bool:
         now = self._house.clock.monotonic()
@@ -306,22 +310,19 @@ class Login:
 
     def _access(self, door: Door, asked: Asked) -> Refusal | None:
         """Raises Refusal(UNAVAILABLE) where the directory can't be asked."""
-        box, listed = asked.box, self._listed(asked.person)
+        box, listed = asked.box, self._standing.listed(asked.person)
         facts = AccessFacts(
             AccountStanding(asked.person.state.value),
             holder_listed=listed,
             same_box=asked.same_box,
             delegated=NONE if asked.delegation is None else asked.delegation.at(self._house.clock.now()),
             box_standing=None if box is None else AccountStanding(box.state.value),
-            box_holder_listed=listed if box is asked.person else box is not None and self._listed(box),
+            box_holder_listed=listed if box is asked.person else box is not None and self._standing.listed(box),
             needed=NEEDED.get(door.protocol, FULL),
             source_allowed=self._dossier(asked.person).limits.lets_in(door.client),
         )
         verdict = access(facts)
         return verdict.refusal() if isinstance(verdict, Deny) else None
-
-    def _listed(self, row: AccountRow) -> bool:
-        return row.state is not State.OPEN or not self._standing.struck_off(self._dossier(row))
 
     def _dossier(self, row: AccountRow) -> Dossier:
         return self._standing.credentials.dossier(row.account_id, row.sealed)

@@ -18,7 +18,7 @@ from mssmail.identity.credentials import Credentials, Dossier
 from mssmail.identity.fault import Cause, Unfit
 from mssmail.identity.ocsp import Status
 from mssmail.metrics.registry import counter
-from mssmail.store.accounts import State
+from mssmail.store.accounts import AccountRow, State
 
 Found = Mapping[int, tuple[int, State, bytes, str] | None]
 """Epoch, state, sealed dossier and kind by account, as `accounts.standing` reads them."""
@@ -143,6 +143,12 @@ class Standing:
         if dossier.kind is BoxKind.PER:
             return not directory.holder_active(dossier.holder, allowed)
         return directory.structure(dossier.holder) is None
+
+    def listed(self, row: AccountRow) -> bool:
+        """Whether an account's holder isn't struck off; not asked of one that isn't open. Raises Refusal(UNAVAILABLE)
+        while there is no directory.
+        """
+        return row.state is not State.OPEN or not self.struck_off(self.credentials.dossier(row.account_id, row.sealed))
 
     def reason_to_end(self, principal: Principal, found: Found, alive: AbstractSet[int]) -> Reason | None:
         """Why a session must end, or None. While no directory can be read nobody is taken for struck off.
