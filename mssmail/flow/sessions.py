@@ -6,7 +6,7 @@ database tell which accounts to look at, within a second; everything is looked a
 list changed, and once in a while in case a notice was lost.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import structlog
@@ -115,13 +115,13 @@ class Sessions:
                 self._house.keys.forget_account(AccountId(account))
                 self._house.shelf.forget_account(AccountId(account))
                 self._house.fresh.forget_account(AccountId(account))
-        self._house.shelf.drop_ended(self._house.clock.now())
-        self._house.fresh.drop_ended(self._house.clock.now())
+        wall = self._house.clock.now()
+        self._house.shelf.drop_ended(wall)
+        self._house.fresh.drop_ended(wall)
         if whole or 0 in touched:
             self._all_at = now
             await self._judge(set(self._by_account))
             return
-        wall = self._house.clock.now()
         touched |= {s.principal.account for s in self._delegated if s.until_at is not None and s.until_at <= wall}
         if touched:
             await self._judge(touched & set(self._by_account))
@@ -132,15 +132,17 @@ class Sessions:
         if not sessions:
             return
         numbers = {n for s in sessions for n in (s.principal.account, s.principal.person)}
-
         granted = {s.principal.authorization for s in sessions}
+        delegated = sessions & self._delegated
 
-        def read(tx: Transaction) -> tuple[Found, frozenset[int]]:
+        def read(tx: Transaction) -> tuple[Found, frozenset[int], dict[Session, Delegation | None]]:
             found: Found = {n: accounts.standing(tx, AccountId(n)) for n in numbers}
-            return found, frozenset(n for n in granted if n is not None and tokens.alive(tx, n))
+            alive = frozenset(n for n in granted if n is not None and tokens.alive(tx, n))
+            given = {s: delegations.find(tx, s.principal.account, s.principal.person) for s in delegated}
+            return found, alive, given
 
-        found, alive = await self._house.read.run(read)
-        lost = await self._lost(sessions & self._delegated)
+        found, alive, given = await self._house.read.run(read)
+        lost = self._lost(given)
         for session in sessions:
             reason = self._standing.reason_to_end(session.principal, found, alive)
             if reason is None and session in lost:
@@ -148,15 +150,9 @@ class Sessions:
             if reason is not None:
                 await self._end(session, reason)
 
-    async def _lost(self, delegated: set[Session]) -> set[Session]:
+    def _lost(self, given: Mapping[Session, Delegation | None]) -> set[Session]:
         """Those whose delegation has ended, or has lost a right that they opened with."""
-        if not delegated:
-            return set()
-
-        def read(tx: Transaction) -> dict[Session, Delegation | None]:
-            return {s: delegations.find(tx, s.principal.account, s.principal.person) for s in delegated}
-
-        given, now = await self._house.read.run(read), self._house.clock.now()
+        now = self._house.clock.now()
         for session, delegation in given.items():
             session.until_at = None if delegation is None else delegation.until_at
         return {s for s, d in given.items() if not keeps(s.principal.rights, NONE if d is None else d.at(now))}
