@@ -16,8 +16,6 @@ from mssmail.store import accounts, folders, messages
 from mssmail.store.folders import FolderRow
 from mssmail.store.interface import Transaction
 
-ROLES = ("all", "archive", "drafts", "flagged", "junk", "sent", "trash")
-"""Special uses (RFC 6154 §2) that a folder may have; each at most once in an account."""
 _EVERYTHING = ((1, 2**32),)
 
 

@@ -62,7 +62,6 @@ class Active:
     account: AccountId
     client: str
     scope: str
-    issued_at: int
     expires_at: int
 
 
@@ -224,7 +223,7 @@ class Authorizations:
         if self._standing.struck_off(dossier):
             return None
         of = row.of
-        return Active(row.kind, dossier.address, of.account_id, of.client_id, of.scope, of.used_at, row.expires_at)
+        return Active(row.kind, dossier.address, of.account_id, of.client_id, of.scope, row.expires_at)
 
     async def revoke(self, client: Client, presented: Secret) -> None:
         """Let a program give a token back, and its whole family with it (RFC 7009 §2.1).
