@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import ip_network
+
+from mssmail.base.network import Network, within
 
 MAX_NETWORKS = 64
 """A vendor's data centres, twice over; each is looked at in every sign-in."""
@@ -24,15 +26,7 @@ class Limits:
 
     def lets_in(self, client: str) -> bool:
         """Whether a client's address lies in one of the networks; one that can't be read lies in none."""
-        if not self.networks:
-            return True
-        try:
-            address = ip_address(client)
-        except ValueError:
-            return False
-        if address.version == 6 and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
-        return any(address in _parsed(each) for each in self.networks)
+        return not self.networks or within(client, map(_parsed, self.networks))
 
     def stored(self) -> dict[str, object]:
         """What isn't as the settings say, by name."""
@@ -54,7 +48,7 @@ NO_LIMITS = Limits()
 
 
 @lru_cache(maxsize=1024)
-def _parsed(text: str) -> IPv4Network | IPv6Network:
+def _parsed(text: str) -> Network:
     return ip_network(text)
 
 

@@ -19,17 +19,16 @@ for `auth.lock_time`; attempts while locked are neither judged nor counted; afte
   `auth.never_banned` aren't counted at all: many people stand behind each.
 """
 
-import ipaddress
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Network
 from typing import Final
 
 from mssmail.base.ids import AccountId
+from mssmail.base.network import client_address, within
 from mssmail.crypto.format import name_aad
 from mssmail.crypto.keys import KeyRing
-from mssmail.settings.kind import Network
 from mssmail.settings.model import Auth
 from mssmail.store import failures
 from mssmail.store.failures import FailureRow
@@ -50,23 +49,10 @@ def client_network(client: str) -> str:
     An IPv4 address mapped into IPv6 is that IPv4 address. What isn't an address counts as it is written.
     """
     try:
-        address = ipaddress.ip_address(client.partition("%")[0])
+        address = client_address(client)
     except ValueError:
         return client
-    if isinstance(address, ipaddress.IPv4Address):
-        return str(address)
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return str(ipaddress.IPv6Network((address, 64), strict=False))
-
-
-def within(client: str, networks: Iterable[Network]) -> bool:
-    """Whether a client's address lies in one of those networks."""
-    try:
-        address = ipaddress.ip_address(client_network(client).partition("/")[0])
-    except ValueError:
-        return False
-    return any(address in network for network in networks)
+    return str(address if isinstance(address, IPv4Address) else IPv6Network((address, 64), strict=False))
 
 
 def delay_s(failures_before: int) -> float:

@@ -7,10 +7,11 @@ operator that never repeats the value (it may be a database password). `write` i
 
 from collections.abc import Callable
 from dataclasses import Field, dataclass, fields
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Generic, NewType, TypeVar
 
+from mssmail.base.network import Network
 from mssmail.settings.units import (
     MAX_OCTETS,
     MAX_SECONDS,
@@ -26,7 +27,6 @@ T = TypeVar("T")
 
 Port = NewType("Port", int)
 """A TCP port; 0 lets the system choose a free one."""
-Network = IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,13 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
+from mssmail.base.network import Network
 from mssmail.base.role import Act
 from mssmail.settings import kind
 from mssmail.settings.field import confidential as _confidential
 from mssmail.settings.field import required as _required
 from mssmail.settings.field import setting as _setting
-from mssmail.settings.kind import AnyKind, Network, Port
+from mssmail.settings.kind import AnyKind, Port
 from mssmail.settings.provider import OpenIdProvider
 from mssmail.settings.trust_space import Operators, Patients, TrustList
 from mssmail.settings.units import Octets, Seconds

@@ -166,10 +166,10 @@ async def test_certificate_lifts_lock(town: Town) -> None:
 
 async def test_never_banned(tmp_path: Path) -> None:
     """Failures close no address of those named; each account's own count goes on."""
-    auth = replace(FAST, never_banned=(ip_network("192.0.2.0/24"), ip_network("2001:db8:9::/48")))
+    auth = replace(FAST, never_banned=tuple(map(ip_network, ("192.0.2.0/24", "2001:db8:9::/48", "2001:db8:8::5"))))
     town = Town(tmp_path, auth)
     await town.settle_in()
-    for client in (HERE, "2001:db8:9:1::5"):
+    for client in (HERE, "2001:db8:9:1::5", "2001:db8:8::5"):
         for n in range(11):
             with pytest.raises(Refusal):
                 await town.login.by_password(Door("imap", client), "", f"u{n}{client[0]}@demo.mssante.fr", Secret("x"))

@@ -13,12 +13,12 @@ import ssl
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from mssmail.base.network import Network
 from mssmail.metrics.logs import get_logger
 from mssmail.metrics.registry import counter
 from mssmail.servers.net.introduction import MOST_OCTETS, Introduction, Malformed, read
 from mssmail.servers.net.peer import introduced, spelled
 from mssmail.servers.net.tls import HANDSHAKE_TIMEOUT_S
-from mssmail.settings.kind import Network
 
 PATIENCE_S: Final = 5.0
 """The proxy sends it with the first segment: more than a lost one sent again is no proxy."""
