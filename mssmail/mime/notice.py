@@ -1,10 +1,10 @@
 """A notice from the server to the holder of a box: a plain text in two languages, as a whole message."""
 
-import binascii
 from dataclasses import dataclass
 from datetime import datetime
 
 from mssmail.mime.dates import format_date
+from mssmail.mime.spelling import quoted_printable, unstructured
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +24,11 @@ class Notice:
 
 def render(notice: Notice) -> bytes:
     """Spell a notice, lines ending in CRLF, 7-bit but for an address that isn't; marked so that nothing answers it."""
-    coded = binascii.b2a_qp(notice.text.encode(), istext=True).replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+    coded = quoted_printable(notice.text)
     head = [
         f"From: Serveur de messagerie <{notice.sender}>",
         f"To: <{notice.to}>",
-        f"Subject: {_encoded(notice.subject)}",
+        f"Subject: {unstructured(notice.subject)}",
         f"Date: {format_date(notice.written_at).decode()}",
         f"Message-ID: <{notice.ident}>",
         "Auto-Submitted: auto-generated",  # RFC 3834 §5
@@ -37,16 +37,3 @@ def render(notice: Notice) -> bytes:
         "Content-Transfer-Encoding: quoted-printable",
     ]
     return "\r\n".join(head).encode() + b"\r\n\r\n" + coded + (b"" if coded.endswith(b"\r\n") else b"\r\n")
-
-
-def _encoded(text: str) -> str:
-    """An unstructured field's value: as it is where it is ASCII, else encoded words of 75 octets (RFC 2047 §2)."""
-    if text.isascii():
-        return text
-    words: list[bytes] = [b""]
-    for sign in text:
-        octets = sign.encode()
-        if len(words[-1]) + len(octets) > 42:
-            words.append(b"")
-        words[-1] += octets
-    return "\r\n ".join(f"=?utf-8?b?{binascii.b2a_base64(word, newline=False).decode()}?=" for word in words)

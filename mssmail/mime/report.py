@@ -6,7 +6,6 @@ that RET=FULL gives no more than RET=HDRS (RFC 3461 §4.3 lets a report hold les
 forms of RFC 6533 are used.
 """
 
-import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +15,7 @@ from typing import Final
 from mssmail.mime.dates import format_date
 from mssmail.mime.explain import explain
 from mssmail.mime.headers import header_fields
+from mssmail.mime.spelling import quoted_printable, unstructured
 
 KEPT: Final = ("from", "to", "cc", "date", "message-id", "in-reply-to", "references")
 """Fields of the message that its report shows. Never the subject: `XDM/1.0/DDM+… NOM prénom` stands in it."""
@@ -114,7 +114,7 @@ def render(report: Report) -> bytes:
     shown = _kept(report.header)
     boundary = f"=_{report.ident.split('@')[0]}"
     parts = [
-        _part(boundary, "text/plain; charset=utf-8", _quoted(_words(report, action)), "quoted-printable"),
+        _part(boundary, "text/plain; charset=utf-8", quoted_printable(_words(report, action)), "quoted-printable"),
         _part(boundary, f"message/{'global-' if wide else ''}delivery-status", _fields(report, wide=wide)),
     ]
     if shown:
@@ -127,11 +127,10 @@ def _head(report: Report, action: Action, boundary: str, *, wide: bool) -> bytes
     """Subject in both languages, auto-replied (RFC 3834 §3.1.7), threaded to the message it is about."""
     english = {Action.FAILED: "undelivered", Action.DELAYED: "delayed"}.get(action, action.value)
     subject = f"{_WORDINGS[action].subject_fr} / Mail {english}"
-    coded = subject if subject.isascii() else f"=?utf-8?q?{_encoded_word(subject)}?="
     lines = [
         f"From: Serveur de messagerie <postmaster@{report.reporter}>",
         f"To: <{report.to}>",
-        f"Subject: {coded}",
+        f"Subject: {unstructured(subject)}",
         f"Date: {format_date(report.written_at).decode()}",
         f"Message-ID: <{report.ident}>",
         *_threaded(report.header),
@@ -152,22 +151,10 @@ def _threaded(header: bytes) -> list[str]:
     return [f"In-Reply-To: {name}", f"References: {name}"]
 
 
-def _encoded_word(text: str) -> str:
-    """RFC 2047 §4.2 Q encoding."""
-    return "".join(
-        chr(octet) if chr(octet).isalnum() and octet < 128 else "_" if octet == 32 else f"={octet:02X}"
-        for octet in text.encode()
-    )
-
-
 def _part(boundary: str, kind: str, body: bytes, encoding: str = "") -> bytes:
     coded = encoding or ("7bit" if body.isascii() else "8bit")
     head = f"--{boundary}\r\nContent-Type: {kind}\r\nContent-Transfer-Encoding: {coded}\r\n\r\n"
     return head.encode() + body + (b"" if body.endswith(b"\r\n") else b"\r\n")
-
-
-def _quoted(text: str) -> bytes:
-    return binascii.b2a_qp(text.encode(), istext=True).replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
 
 
 def _words(report: Report, action: Action) -> str:
