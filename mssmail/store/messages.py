@@ -59,9 +59,9 @@ class NewBody:
     wraps: Sequence[tuple[AccountId, Period, bytes]]
 
 
-def _in_range() -> ColumnElement[bool]:
-    return and_(_m.folder_id == bindparam("folder"), _m.uid >= bindparam("low"), _m.uid <= bindparam("high"))
-
+IN_RANGE = and_(_m.folder_id == bindparam("folder"), _m.uid >= bindparam("low"), _m.uid <= bindparam("high"))
+ITS_WRAP = and_(wraps.c.body_id == _m.body_id, wraps.c.account_id == bindparam("account"), wraps.c.period == _m.period)
+"""The wrap by which an account reads the message."""
 
 _PUT = put(messages)
 _PUT_BODY = put(bodies)
@@ -82,8 +82,7 @@ _CHANGED = Statement(
 )
 _FACT_COLUMNS = (_m.uid, _m.internal_date, _m.zone_minutes, _m.size_octets, _m.saved_at, _m.body_id, _m.period)
 """As `Facts` has them."""
-_ITS_WRAP = and_(wraps.c.body_id == _m.body_id, wraps.c.account_id == bindparam("account"), wraps.c.period == _m.period)
-_FACTS = Statement(select(*_FACT_COLUMNS).where(_in_range()).order_by(_m.uid))
+_FACTS = Statement(select(*_FACT_COLUMNS).where(IN_RANGE).order_by(_m.uid))
 _WITH_RECORD = Statement(
     select(
         *_FACT_COLUMNS,
@@ -92,10 +91,10 @@ _WITH_RECORD = Statement(
     )
     .join(
         wraps,
-        _ITS_WRAP,
+        ITS_WRAP,
     )
     .join(records, records.c.body_id == _m.body_id)
-    .where(_in_range())
+    .where(IN_RANGE)
     .order_by(_m.uid)
 )
 _WITH_BODY = Statement(
@@ -108,10 +107,10 @@ _WITH_BODY = Statement(
     )
     .join(
         wraps,
-        _ITS_WRAP,
+        ITS_WRAP,
     )
     .join(bodies, bodies.c.body_id == _m.body_id)
-    .where(_in_range())
+    .where(IN_RANGE)
     .order_by(_m.uid)
 )
 _BODY = Statement(
@@ -130,10 +129,10 @@ _SUMS_OF: tuple[ColumnElement[Any], ...] = (
     func.max(_m.uid),
 )
 _HAS_FLAG = _m.flags.bitwise_and(bindparam("bit")) != 0
-_SUMS = Statement(select(*_SUMS_OF).select_from(messages).where(_in_range()))
-_SUMS_WITH_FLAG = Statement(select(*_SUMS_OF).select_from(messages).where(_in_range(), _HAS_FLAG))
-_UIDS = Statement(select(_m.uid).where(_in_range()).order_by(_m.uid))
-_WITH_FLAG = Statement(select(_m.uid).where(_in_range(), _HAS_FLAG).order_by(_m.uid))
+_SUMS = Statement(select(*_SUMS_OF).select_from(messages).where(IN_RANGE))
+_SUMS_WITH_FLAG = Statement(select(*_SUMS_OF).select_from(messages).where(IN_RANGE, _HAS_FLAG))
+_UIDS = Statement(select(_m.uid).where(IN_RANGE).order_by(_m.uid))
+_WITH_FLAG = Statement(select(_m.uid).where(IN_RANGE, _HAS_FLAG).order_by(_m.uid))
 _OCTETS_WITH_FLAG = Statement(
     select(func.coalesce(func.sum(_m.size_octets), 0)).where(_m.folder_id == bindparam("folder"), _HAS_FLAG)
 )
@@ -152,7 +151,7 @@ def _store_statement(*, replace: bool) -> Statement:
         new_keywords = _m.keywords.bitwise_and(bindparam("keywords_kept")).bitwise_or(bindparam("keywords_on"))
     return Statement(
         update(messages)
-        .where(_in_range(), _touches(new_flags, new_keywords))
+        .where(IN_RANGE, _touches(new_flags, new_keywords))
         .values(flags=new_flags, keywords=new_keywords, modseq=bindparam("new_modseq"))
     )
 
@@ -160,7 +159,7 @@ def _store_statement(*, replace: bool) -> Statement:
 _STORE = _store_statement(replace=False)
 _STORE_REPLACE = _store_statement(replace=True)
 _CHANGED_IN = Statement(
-    select(_m.uid, _m.flags, _m.keywords).where(_in_range(), _m.modseq > bindparam("since")).order_by(_m.uid)
+    select(_m.uid, _m.flags, _m.keywords).where(IN_RANGE, _m.modseq > bindparam("since")).order_by(_m.uid)
 )
 
 _COPY = Statement(
@@ -180,10 +179,10 @@ _COPY = Statement(
             _m.flags,
             _m.keywords,
             bindparam("new_modseq"),
-        ).where(_in_range()),
+        ).where(IN_RANGE),
     )
 )
-_DELETE = Statement(delete(messages).where(_in_range()))
+_DELETE = Statement(delete(messages).where(IN_RANGE))
 
 
 _other = messages.alias("other")
@@ -209,7 +208,7 @@ _ELSEWHERE = exists().where(
 def _outbox(dialect: str) -> Any:
     make = sqlite_insert if dialect == "sqlite" else pg_insert
     clause = make(body_outbox).from_select(
-        ["body_id", "due_at"], select(_m.body_id, bindparam("due")).where(_in_range(), not_(_ELSEWHERE)).distinct()
+        ["body_id", "due_at"], select(_m.body_id, bindparam("due")).where(IN_RANGE, not_(_ELSEWHERE)).distinct()
     )
     return clause.on_conflict_do_update(index_elements=["body_id"], set_={"due_at": clause.excluded.due_at})
 
@@ -267,11 +266,18 @@ def add_bodies(tx: Transaction, new: Sequence[NewBody]) -> None:
         ],
     )
     tx.run_many(_PUT_RECORD, [{"body_id": body.body_id, "sealed": body.record} for body in new])
-    held: list[Values] = [
-        {"body_id": body.body_id, "account_id": account, "period": period, "wrapped": wrapped}
-        for body in new
-        for account, period, wrapped in body.wraps
-    ]
+    add_wraps(
+        tx,
+        [
+            {"body_id": body.body_id, "account_id": account, "period": period, "wrapped": wrapped}
+            for body in new
+            for account, period, wrapped in body.wraps
+        ],
+    )
+
+
+def add_wraps(tx: Transaction, held: Sequence[Values]) -> None:
+    """Rows of wraps: who holds one gets the message made searchable."""
     tx.run_many(_PUT_WRAP, held)
     tx.run_many(_PUT_DUE, held)
 

@@ -3,15 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import and_, bindparam, select
+from sqlalchemy import bindparam, select
 
 from mssmail.base.ids import AccountId, BodyId, FolderId, Period
-from mssmail.store.interface import Ranges, Statement, Transaction, Values, put
-from mssmail.store.schema import messages, search_due, wraps
+from mssmail.store.interface import Ranges, Statement, Transaction, put
+from mssmail.store.messages import IN_RANGE, ITS_WRAP, add_wraps
+from mssmail.store.schema import messages, wraps
 
 _m = messages.c
-_IN_RANGE = and_(_m.folder_id == bindparam("folder"), _m.uid >= bindparam("low"), _m.uid <= bindparam("high"))
-_ITS_WRAP = and_(wraps.c.body_id == _m.body_id, wraps.c.account_id == bindparam("account"), wraps.c.period == _m.period)
 _ROWS = Statement(
     select(
         _m.uid,
@@ -25,14 +24,12 @@ _ROWS = Statement(
         _m.keywords,
         wraps.c.wrapped,
     )
-    .join(wraps, _ITS_WRAP)
-    .where(_IN_RANGE)
+    .join(wraps, ITS_WRAP)
+    .where(IN_RANGE)
     .order_by(_m.uid)
     .limit(bindparam("count"))
 )
 _PUT = put(messages)
-_PUT_WRAP = put(wraps, ignore_existing=True)
-_PUT_DUE = put(search_due, ignore_existing=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +70,10 @@ class Arriving:
 
 def put_in(tx: Transaction, folder: FolderId, account: AccountId, new: Sequence[Arriving], modseq: int) -> None:
     """Put messages into a folder that has made place for them, each to be made searchable for its new account."""
-    held: list[Values] = [
-        {"body_id": m.came.body_id, "account_id": account, "period": m.period, "wrapped": m.wrapped} for m in new
-    ]
-    tx.run_many(_PUT_WRAP, held)
-    tx.run_many(_PUT_DUE, held)
+    add_wraps(
+        tx,
+        [{"body_id": m.came.body_id, "account_id": account, "period": m.period, "wrapped": m.wrapped} for m in new],
+    )
     tx.run_many(
         _PUT,
         [
