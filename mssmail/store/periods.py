@@ -60,11 +60,6 @@ _BY_PERIOD = Statement(
     .group_by(_m.period)
     .order_by(_m.period)
 )
-_STATES = Statement(
-    select(periods.c.period, periods.c.state, periods.c.closed_at, periods.c.gone_at, periods.c.erased)
-    .order_by(periods.c.period.desc())
-    .limit(bindparam("count"))
-)
 _BODY_EXISTS = Statement(select(bodies.c.place).where(bodies.c.body_id == bindparam("body")))
 
 
@@ -166,8 +161,3 @@ def count_due(tx: Transaction, now: int) -> tuple[int, int]:
 def upcoming(tx: Transaction, until: int) -> list[tuple[Period, int, int]]:
     """Periods ending by `until` with their messages and octets."""
     return [(Period(row[0]), row[1], row[2]) for row in tx.run(_BY_PERIOD, until=until).fetchall()]
-
-
-def states(tx: Transaction, count: int) -> list[tuple[Period, str, int | None, int | None, int]]:
-    """The latest periods: end, state, closed at, gone at, messages erased."""
-    return [(Period(row[0]), row[1], row[2], row[3], row[4]) for row in tx.run(_STATES, count=count).fetchall()]

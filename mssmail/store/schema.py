@@ -414,7 +414,6 @@ orders = _table(
     _id("order_id"),
     _int("until"),
     _blob("sealed"),
-    Index("orders_until", "until"),
 )
 
 meta = _rowless("meta", Column("name", String(32), primary_key=True), Column("value", String(255), nullable=False))

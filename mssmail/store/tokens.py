@@ -109,7 +109,6 @@ _ALIVE = Statement(
 )
 _DROP = Statement(delete(authorizations).where(authorizations.c.authorization_id == bindparam("number")))
 _DROP_TOKENS = Statement(delete(tokens).where(tokens.c.authorization_id == bindparam("number")))
-_DROP_TOKEN = Statement(delete(tokens).where(tokens.c.digest == bindparam("which")))
 _ENDED = Statement(
     select(authorizations.c.authorization_id)
     .where(authorizations.c.ends_at <= bindparam("now"))
@@ -215,11 +214,6 @@ def revoke(tx: Transaction, authorization: int) -> bool:
     """Remove a family with all its tokens; False where there was none."""
     tx.run(_DROP_TOKENS, number=authorization)
     return tx.run(_DROP, number=authorization).rowcount == 1
-
-
-def drop(tx: Transaction, digest: bytes) -> bool:
-    """Remove one token."""
-    return tx.run(_DROP_TOKEN, which=digest).rowcount == 1
 
 
 def expire(tx: Transaction) -> None:
