@@ -1,8 +1,5 @@
 """What is open to an account: its grants, ending all of it at once, recovery codes."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
 from mssmail.base.principal import Door
@@ -13,14 +10,6 @@ from mssmail.flow.activation import RECOVERY_MARK
 from tests.support.town import APP, CLAIRE, PASSWORD, Town, address
 
 HERE, THERE = "192.0.2.1", "2001:db8:1:2::7"
-
-
-@pytest.fixture
-async def town(tmp_path: Path) -> AsyncIterator[Town]:
-    built = Town(tmp_path)
-    await built.settle_in()
-    yield built
-    built.close()
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Failed sign-ins: what is counted, what is locked, who passes by, and what an administrator does about it."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
@@ -12,33 +11,9 @@ from mssmail.base.principal import Door
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.base.secret import Secret
 from mssmail.demo import people as demo
-from mssmail.identity.authenticate import Door as PasswordDoor
 from tests.support.town import CLAIRE, FAST, PASSWORD, PAUL, WRONG, Town, address, der
 
 HERE, THERE = "192.0.2.1", "192.0.2.2"
-
-
-@pytest.fixture
-async def town(tmp_path: Path) -> AsyncIterator[Town]:
-    built = Town(tmp_path)
-    await built.settle_in()
-    yield built
-    built.close()
-
-
-@pytest.fixture
-def hashes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The proofs that Argon2 was run for."""
-    seen: list[str] = []
-    prove = PasswordDoor.prove
-
-    def spy(self: PasswordDoor, *given: object) -> object:
-        found = prove(self, *given)  # type: ignore[arg-type]
-        seen.append(found.proof.value)
-        return found
-
-    monkeypatch.setattr(PasswordDoor, "prove", spy)
-    return seen
 
 
 async def refused(town: Town, *given: str, **more: object) -> Reason:

@@ -1,7 +1,7 @@
 """Signing in: by certificate, by password and code, within a grant, and what failures lead to."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,34 +13,10 @@ from mssmail.base.refusal import Reason, Refusal
 from mssmail.base.secret import Secret
 from mssmail.demo import people as demo
 from mssmail.demo.pki import Leaf
-from mssmail.identity.authenticate import Door as PasswordDoor
 from mssmail.settings.units import Seconds
 from tests.support.town import APP, CLAIRE, FAST, ORG, PASSWORD, PAUL, WRONG, Town, address, der
 
 HERE, THERE = "192.0.2.1", "192.0.2.2"
-
-
-@pytest.fixture
-async def town(tmp_path: Path) -> AsyncIterator[Town]:
-    built = Town(tmp_path)
-    await built.settle_in()
-    yield built
-    built.close()
-
-
-@pytest.fixture
-def hashes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The proofs that Argon2 was run for."""
-    seen: list[str] = []
-    prove = PasswordDoor.prove
-
-    def spy(self: PasswordDoor, *given: object) -> object:
-        found = prove(self, *given)  # type: ignore[arg-type]
-        seen.append(found.proof.value)
-        return found
-
-    monkeypatch.setattr(PasswordDoor, "prove", spy)
-    return seen
 
 
 async def refused(town: Town, *given: str, **more: object) -> Reason:

@@ -1,6 +1,5 @@
 """Notices of sign-ins from new areas: when they are due, and that they come once."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,14 +9,6 @@ from mssmail.flow.notices import Notices
 from tests.support.town import CLAIRE, FAST, PAUL, Town, address
 
 DAY_S = 86_400
-
-
-@pytest.fixture
-async def town(tmp_path: Path) -> AsyncIterator[Town]:
-    built = Town(tmp_path)
-    await built.settle_in()
-    yield built
-    built.close()
 
 
 async def told(town: Town) -> int:

@@ -1,6 +1,5 @@
 """Administration: accounts made, shown, suspended, closed; the directory's refresh; what ends a session."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,14 +20,6 @@ from mssmail.store import accounts, replays
 from tests.support.town import APP, CLAIRE, ORG, PASSWORD, PAUL, Town, address, der
 
 OTHER_PASSWORD = Secret("tout-Autre9-Chose4-verte")
-
-
-@pytest.fixture
-async def town(tmp_path: Path) -> AsyncIterator[Town]:
-    built = Town(tmp_path)
-    await built.settle_in()
-    yield built
-    built.close()
 
 
 async def reason_of(attempt: object) -> Reason:

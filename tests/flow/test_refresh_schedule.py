@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,14 +24,6 @@ from tests.support.origin import Answer, Asked, Origin
 from tests.support.town import CLAIRE, PAUL, Town, address
 
 DAY = 86_400.0
-
-
-@pytest.fixture
-async def town(tmp_path: Path) -> AsyncIterator[Town]:
-    built = Town(tmp_path)
-    await built.settle_in()
-    yield built
-    built.close()
 
 
 def renewal(town: Town, **settings: object) -> Renewal:

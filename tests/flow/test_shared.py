@@ -1,8 +1,5 @@
 """Others' boxes by name: found and listed for who may, in the term, while both sides stand; gone for everybody else."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
 from mssmail.base.principal import Principal
@@ -15,14 +12,6 @@ from mssmail.store import accounts
 from tests.support.town import CLAIRE, ORG, PAUL, Town, address
 
 NAME = f"Other Users/{address(PAUL)}"
-
-
-@pytest.fixture
-async def town(tmp_path: Path) -> AsyncIterator[Town]:
-    built = Town(tmp_path)
-    await built.settle_in()
-    yield built
-    built.close()
 
 
 async def found(town: Town, principal: Principal, name: str = NAME + "/INBOX") -> tuple[Principal, str] | None:

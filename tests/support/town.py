@@ -1,9 +1,10 @@
 """A house with a directory, certificates and people in it, for tests of sign-in, gate and administration."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
@@ -149,3 +150,12 @@ class Town:
 
     def close(self) -> None:
         self.home.close()
+
+
+@pytest.fixture
+async def town(tmp_path: Path) -> AsyncIterator[Town]:
+    """One whose people have moved in."""
+    built = Town(tmp_path)
+    await built.settle_in()
+    yield built
+    built.close()

@@ -10,6 +10,9 @@ import uvloop
 from mssmail.servers.smtp.roles import SUBMITTING
 from tests.servers.smtp.harbour import Harbour
 from tests.support.houses import Home
+from tests.support.town import town
+
+__all__ = ["harbour", "home", "town"]
 
 
 def pytest_asyncio_loop_factories(

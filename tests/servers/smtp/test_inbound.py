@@ -55,14 +55,6 @@ def answer(reason: Reason) -> str:
 
 
 @pytest.fixture
-async def town(tmp_path: Path) -> AsyncIterator[Town]:
-    built = Town(tmp_path)
-    await built.settle_in()
-    yield built
-    built.close()
-
-
-@pytest.fixture
 async def quay(town: Town) -> AsyncIterator[Quay]:
     built = Quay(town)
     await built.berth()
