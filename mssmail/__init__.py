@@ -13,6 +13,7 @@ holds the use-cases, one file a verb. Each room below holds one kind of knowledg
     crypto/      sealed format, envelope, keys, the key store, key providers (kms/)
     store/       schema, engine, lanes of group commit, bodies; sealed bytes only
     fetch        HTTP calls out, bounded in size and time
+    files        files put in place whole and durable
     directory/   the health directory: extracts, snapshots, look-ups
     identity/    certificates, passwords, one-time codes, tokens, grants, lockout; one door: authenticate
     policy/      facts in, verdict out: receive, send, access, retention                        pure
@@ -23,7 +24,7 @@ holds the use-cases, one file a verb. Each room below holds one kind of knowledg
 
 Imports go down only, and siblings on a line are strangers (`.importlinter` is the law, `make check` the judge):
 
-    cli · demo > app · supervise > servers > flow > policy | directory | identity | audit > store | crypto | fetch
+    cli · demo > app · supervise > servers > flow > policy | directory | identity | audit > store | crypto | fetch | files
         > wire.imap | wire.sasl > mime > settings > metrics > base
 
 One message, straight through:

@@ -41,8 +41,8 @@ def demo(
 def demo_hierarchy(folder: Path, name: str) -> "tuple[Tls, Trust]":
     """A demo's CAs in a folder, a server certificate by them for this name, and their anchors: for `mssmail init`."""
     from mssmail.base.clock import SystemClock
-    from mssmail.demo.file import write_whole
     from mssmail.demo.pki import DemoPki
+    from mssmail.files import write_whole
     from mssmail.settings.model import Tls, Trust
 
     pki = DemoPki.create_or_load(folder, SystemClock())

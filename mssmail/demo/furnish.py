@@ -18,8 +18,8 @@ from mssmail.base.refusal import Reason, Refusal
 from mssmail.base.rights import FULL, Delegation, Right
 from mssmail.base.secret import Secret
 from mssmail.demo.extract import write_extracts
-from mssmail.demo.file import write_whole
 from mssmail.demo.people import ACCOUNTS, REFUSED, STRUCK_OFF, WITHOUT_BOX, Account, Population, bulk_accounts, populate
+from mssmail.files import write_whole
 from mssmail.flow.clients import PRESETS, Clients
 from mssmail.flow.consult import entries
 from mssmail.flow.delegations import Administrator, Delegations

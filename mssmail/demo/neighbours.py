@@ -12,7 +12,6 @@ from xml.sax.saxutils import escape
 
 from cryptography import x509
 
-from mssmail.demo.file import write_whole
 from mssmail.demo.people import (
     DOMAIN,
     HOSPITAL,
@@ -24,6 +23,7 @@ from mssmail.demo.people import (
     Structure,
 )
 from mssmail.demo.pki import DemoPki, Leaf
+from mssmail.files import write_whole
 from mssmail.flow import trust
 from mssmail.flow.house import House
 from mssmail.flow.trust import NAMESPACE, TrustLists

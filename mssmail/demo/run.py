@@ -15,12 +15,12 @@ from typing import Final
 
 from mssmail.app import assembled, make_root_key
 from mssmail.base.clock import SystemClock
-from mssmail.demo.file import write_whole
 from mssmail.demo.furnish import Furnishing, OnProgress, Openers
 from mssmail.demo.neighbours import TrustSpace, publish, settle
 from mssmail.demo.people import ACCOUNTS, CLAIRE, DOMAIN, Account, bulk_accounts
 from mssmail.demo.pki import DemoPki, Leaf
 from mssmail.demo.report import HOST, SERVER_NAME, Shown, demo_json, show
+from mssmail.files import write_whole
 from mssmail.flow.house import House
 from mssmail.flow.standing import Standing
 from mssmail.servers.net.listener import Place

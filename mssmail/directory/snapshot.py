@@ -29,6 +29,7 @@ from mssmail.directory.model import (
     search_key,
 )
 from mssmail.directory.source import Source, dated_at, open_source
+from mssmail.files import put_in_place, sync
 
 VERSION = 1
 APPLICATION_ID = 0x4D534449
@@ -241,22 +242,8 @@ def _remove_leftovers(target: Path) -> None:
 
 def _swap(new: Path, target: Path) -> None:
     """Put a finished file in the target's place, durably, keeping the old one as the previous."""
-    _sync(new)
-    if target.exists():
-        kept = target.with_name(target.name + ".previous.new")
-        kept.unlink(missing_ok=True)
-        os.link(target, kept)
-        kept.replace(previous_path(target))
-    new.replace(target)
-    _sync(target.parent)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync(new)
+    put_in_place(new, target, previous_path(target))
 
 
 def _build(

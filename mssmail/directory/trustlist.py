@@ -9,9 +9,7 @@ A domain stands in the list once per certificate of its operator: domain → set
 be read is left out and counted; the others serve.
 """
 
-import contextlib
 import errno
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -26,6 +24,7 @@ from mssmail.base.address import Address
 from mssmail.base.clock import Clock
 from mssmail.base.dn import DistinguishedName
 from mssmail.base.refusal import Reason, Refusal
+from mssmail.files import put_in_place, write_beside
 
 NAMESPACE: Final = "https://listeblanche.mssante.fr/schema"
 MAX_OCTETS: Final = 64 << 20
@@ -318,24 +317,9 @@ class Trust:
 
     def _keep(self, octets: bytes) -> None:
         """Swap the files, durably: at any moment a whole list stands under the name in service."""
-        new = self._path.with_name(self._path.name + ".new")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with new.open("wb") as file:
-                file.write(octets)
-                file.flush()
-                os.fsync(file.fileno())
-            with contextlib.suppress(FileNotFoundError):
-                spare = self._path.with_name(self._path.name + ".spare")
-                spare.unlink(missing_ok=True)
-                os.link(self._path, spare)
-                spare.replace(self.previous_path)
-            new.replace(self._path)
-            descriptor = os.open(self._path.parent, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            put_in_place(write_beside(self._path, octets, 0o666), self._path, self.previous_path)
         except OSError as error:
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             reason = Reason.STORAGE_FULL if full else Reason.UNAVAILABLE

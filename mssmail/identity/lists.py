@@ -9,7 +9,6 @@ A list of 100,000 entries takes 60 ms to read: never on the loop, and only where
 """
 
 import hashlib
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from mssmail.files import write_whole
 from mssmail.identity.anchors import STRONG_HASHES, UNREADABLE, Stamp, TrustFileError, stamp
 
 MAX_LIST_OCTETS: Final = 64 << 20
@@ -127,24 +127,9 @@ def keep(folder: Path, content: bytes, known: Authorities, now: float) -> Kept:
     # Over HTTP anybody on the way can send an old list again; the one that revokes more must not give way to it.
     if before is not None and before.made_at >= new.made_at:
         return Kept(file, newer=False)
-    _write(file, lists[0].public_bytes(Encoding.DER))
-    return Kept(file, newer=True)
-
-
-def _write(file: Path, content: bytes) -> None:
-    """Put a whole file in place, durable on return."""
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    new = file.with_suffix(".new")
-    with new.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    new.replace(file)
-    folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    write_whole(file, lists[0].public_bytes(Encoding.DER), 0o666)
+    return Kept(file, newer=True)
 
 
 def _mark(known: Authorities) -> bytes:
