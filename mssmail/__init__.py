@@ -24,8 +24,8 @@ holds the use-cases, one file a verb. Each room below holds one kind of knowledg
 
 Imports go down only, and siblings on a line are strangers (`.importlinter` is the law, `make check` the judge):
 
-    cli · demo > app · supervise > servers > flow > policy | directory | identity | audit > store | crypto | fetch | files
-        > wire.imap | wire.sasl > mime > settings > metrics > base
+    cli · demo > app · supervise > servers > flow > policy | directory | identity | audit
+        > store | crypto | fetch | files > wire.imap | wire.sasl > mime > settings > metrics > base
 
 One message, straight through:
 

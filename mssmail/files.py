@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def write_whole(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Write beside, sync, rename, sync the folder. `mode` is less what the process's umask takes away. Raises OSError."""
+    """Write beside, sync, rename, sync the folder. The umask takes from `mode`. Raises OSError."""
     put_in_place(write_beside(path, content, mode), path)
 
 

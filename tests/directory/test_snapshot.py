@@ -194,7 +194,7 @@ class Killed(BaseException):
     """The process ends here."""
 
 
-@pytest.mark.parametrize("step", ["open_rows", "check_shrink", "_info_to_json", "_swap", "_sync"])
+@pytest.mark.parametrize("step", ["open_rows", "check_shrink", "_info_to_json", "_swap", "sync"])
 def test_crash_leaves_the_old_snapshot(
     target: Path, people: Numbered, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -297,7 +297,7 @@ def test_failing_disk(
     def fail(path: Path) -> None:
         raise error
 
-    monkeypatch.setattr(snapshot, "_sync", fail)
+    monkeypatch.setattr(snapshot, "sync", fail)
     with pytest.raises(Refusal) as refused:
         import_extracts(target, [people("b.txt", 1, 11)], clock=clock)
     assert refused.value.reason is reason

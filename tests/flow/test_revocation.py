@@ -1,6 +1,7 @@
 """Revocation lists are fetched on schedule, serve until they expire, and end what they revoke."""
 
 import copy
+import errno
 import fcntl
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -14,7 +15,6 @@ from mssmail.base.refusal import Reason, Refusal
 from mssmail.demo.pki import Authority, DemoPki
 from mssmail.flow.revocation import RETRY_S, Revocation
 from mssmail.flow.sessions import Sessions
-from mssmail.identity.lists import fetched_file
 from mssmail.metrics.registry import REGISTRY
 from mssmail.settings.model import Trust
 from tests.support.issuance import Statuses, Wish, authority, points_to
@@ -208,12 +208,13 @@ async def test_of_no_anchor(town: Kept) -> None:
     assert await town.care.now() == []
 
 
-async def test_full_disk(town: Kept) -> None:
+async def test_full_disk(town: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
     """A list that can't be kept is a failure like any other, and is logged, not raised."""
-    folder = town.house.settings.trust.crl_folder
-    folder.mkdir()
-    for certificate in town.certificates.trusted.authorities:
-        fetched_file(folder, certificate.subject.public_bytes()).with_suffix(".new").symlink_to("/dev/full")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("mssmail.identity.lists.write_whole", full)
     assert {one.outcome for one in await town.care.now()} == {"failed"}
 
 

@@ -31,8 +31,8 @@ def engine() -> bool:
 @pytest.mark.skipif(not engine(), reason="needs libengine-pkcs11-openssl")
 def test_curl(demo: DemoProcess, tmp_path: Path) -> None:
     """curl sends and reads with the card alone: no key is in a file."""
-    mine, subject = card_of(demo, "box0025", tmp_path), "Depuis la carte"
-    address = demo.account("box0025")["address"]
+    mine, subject = card_of(demo, "box0035", tmp_path), "Depuis la carte"
+    address = demo.account("box0035")["address"]
     mail = tmp_path / "mail.eml"
     mail.write_bytes(message(address, address, subject))
     pin = f"pin-value={PIN}"
@@ -49,7 +49,7 @@ def test_curl(demo: DemoProcess, tmp_path: Path) -> None:
         assert ran.returncode == 0, ran.stderr.decode()
     assert ran.stdout.split()[:2] == [b"*", b"SEARCH"]
     assert len(ran.stdout.split()) == 3
-    signed_in = {(event["protocol"], event["mechanism"]) for event in Box(demo, "box0025").events("signed-in")}
+    signed_in = {(event["protocol"], event["mechanism"]) for event in Box(demo, "box0035").events("signed-in")}
     assert {("imap", "external"), ("smtp", "external")} <= signed_in
 
 

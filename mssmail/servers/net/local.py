@@ -187,7 +187,9 @@ class LocalService:
                 os._exit(0)
 
     def _too_many(self, uid: int) -> str:
-        """Why this user's call isn't taken; empty where it is."""
+        """Why this user's call isn't taken; empty where it is. Only calls that might have been taken count as often."""
+        if len(self._calls) >= MAX_CALLS or sum(each == uid for each in self._calls.values()) >= MAX_CALLS_OF_ONE:
+            return "too many calls at once"
         now = _clock.monotonic()
         for other in [other for other, times in self._recent.items() if times[-1] < now - 60]:
             del self._recent[other]
@@ -198,8 +200,6 @@ class LocalService:
         if len(times) > MAX_PER_MINUTE:
             times.pop()
             return "too many calls within a minute"
-        if len(self._calls) >= MAX_CALLS or sum(each == uid for each in self._calls.values()) >= MAX_CALLS_OF_ONE:
-            return "too many calls at once"
         return ""
 
 
