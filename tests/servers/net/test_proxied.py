@@ -5,11 +5,11 @@ from ipaddress import ip_network
 
 import pytest
 
+from mssmail.base.network import Network
 from mssmail.servers.net import proxied
 from mssmail.servers.net.listener import listening, reserve
 from mssmail.servers.net.proxied import ProxiedListener
 from mssmail.servers.net.stream import Stream
-from mssmail.settings.kind import Network
 from tests.servers.imap.harness import LOOPS, WAIT_S, client_context, run
 from tests.servers.net.test_introduction import FOUR, SIX, TLV, second
 from tests.servers.net.test_stream import server_side
