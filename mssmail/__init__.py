@@ -5,7 +5,7 @@ holds the use-cases, one file a verb. Each room below holds one kind of knowledg
 
     app          composition root: the only file that chooses an engine, a key provider, a clock
     supervise    worker processes, signals, graceful stop, singletons by lease
-    base/        the nouns: address, ids, principal, reason and refusal, secret, clock
+    base/        the nouns: address, ids, principal, reason and refusal, secret, clock, what a courier carries
     settings/    model (one sentence per setting), load (TOML and environment), describe (config/reference.toml)
     metrics/     the registry and the log; each counter stands atop the file that counts
     mime/        headers, structure, envelope, reports                                         pure
