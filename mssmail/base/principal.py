@@ -7,6 +7,7 @@ from mssmail.base.address import Address
 from mssmail.base.dn import DistinguishedName
 from mssmail.base.ids import AccountId
 from mssmail.base.limits import NO_LIMITS, Limits
+from mssmail.base.relay import NO_WISHES, RecipientWishes
 from mssmail.base.rights import FULL, Right
 
 
@@ -104,3 +105,4 @@ class Recipient:
     account: AccountId
     term_s: int | None = None
     """The account's own retention term, None for the default."""
+    wishes: RecipientWishes = NO_WISHES

@@ -69,6 +69,10 @@ class RecipientWishes:
     """As given, `rfc822;…` in xtext (RFC 3461 §4.2)."""
 
 
+NO_WISHES: Final = RecipientWishes()
+"""What most ask for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Errand:
     """One message to recipients of one domain: at least one, any number."""

@@ -10,11 +10,12 @@ from typing import Final
 
 from cryptography.hazmat.primitives import hashes
 
-from mssmail.audit.events import Event
+from mssmail.audit.events import Event, Value
 from mssmail.base.address import Address
 from mssmail.base.clock import utc
 from mssmail.base.principal import Recipient
 from mssmail.base.refusal import Reason, Refusal
+from mssmail.base.relay import NO_WISHES, Notify, RecipientWishes, Wishes
 from mssmail.flow.allowance import Allowance
 from mssmail.flow.deliver import Replay, deliver
 from mssmail.flow.house import House
@@ -59,12 +60,39 @@ def authors(header: HeaderBlock) -> list[Address]:
     return found
 
 
+def wished(wishes: Wishes, recipients: Sequence[Recipient]) -> dict[str, Value]:
+    """What the trail says of what a sender asked for, beside addresses: nothing of what wasn't asked."""
+    details: dict[str, Value] = {
+        "utf8": wishes.utf8,
+        "require_tls": wishes.require_tls,
+        "body": "8BITMIME" if wishes.eight_bit else "",
+        "ret": wishes.ret,
+        "envid": wishes.envid,
+        "priority": wishes.priority,
+        "by": "" if wishes.by_s is None else f"{wishes.by_s};{wishes.by.value}{'T' if wishes.by_trace else ''}",
+        "dsn": [f"{each.address} {_spelt(each.wishes)}" for each in recipients if each.wishes != NO_WISHES],
+    }
+    return {name: value for name, value in details.items() if value}
+
+
+def _spelt(wishes: RecipientWishes) -> str:
+    """As RCPT had it (RFC 3461 §4)."""
+    words = []
+    if wishes.notify is not None:
+        asked = ",".join(str(each.name) for each in Notify if each in wishes.notify)
+        words.append(f"NOTIFY={asked or 'NEVER'}")
+    if wishes.orcpt:
+        words.append(f"ORCPT={wishes.orcpt}")
+    return " ".join(words)
+
+
 class Arrival:
     """One message. `write` all of it, then `finish`, or `abort`."""
 
-    def __init__(self, house: House, recipients: Sequence[Recipient]) -> None:
+    def __init__(self, house: House, recipients: Sequence[Recipient], wishes: Wishes) -> None:
         self._house = house
         self._recipients = recipients
+        self._wishes = wishes
         self._allowance: Allowance | None = None
         """What the message counts against."""
         self._keeper = Keeper(house)
@@ -102,6 +130,10 @@ class Arrival:
         raise NotImplementedError
 
     # --- what is common to all ---
+
+    def _priority(self) -> str:
+        """The clause of Received for a priority other than the usual one (RFC 6710 §7)."""
+        return f"\r\n PRIORITY {self._wishes.priority}" if self._wishes.priority else ""
 
     def refuse(self, reason: Reason, detail: str = "") -> None:
         """Let `finish` refuse the message for a reason that the protocol's side saw; the first one counts."""

@@ -12,7 +12,8 @@ from mssmail.audit.events import Event, Kind, Value
 from mssmail.base.address import Address
 from mssmail.base.principal import Peer, Recipient
 from mssmail.base.refusal import Reason, Refusal
-from mssmail.flow.arrival import MAX_RECEIVED, Arrival, authors, date_of, untraced
+from mssmail.base.relay import Wishes
+from mssmail.flow.arrival import MAX_RECEIVED, Arrival, authors, date_of, untraced, wished
 from mssmail.flow.house import House
 from mssmail.flow.operators import Operators, accepted
 from mssmail.mime.headers import HeaderBlock, without
@@ -40,17 +41,16 @@ class Reception(Arrival):
         peer: Peer,
         sender: Address | None,
         recipients: Sequence[Recipient],
-        details: dict[str, Value],
+        wishes: Wishes,
         *,
         protocol: str,
         tls: Tls,
     ) -> None:
         """`sender`: None for the null one; `protocol`: by RFC 3848, RFC 6531 §4.3."""
-        super().__init__(house, recipients)
+        super().__init__(house, recipients, wishes)
         self._operators = operators
         self._peer = peer
         self._sender = sender
-        self._details = details
         self._protocol = protocol
         self._tls = tls
 
@@ -77,7 +77,7 @@ class Reception(Arrival):
             f"Return-Path: <{self._sender or ''}>\r\n"
             f"Received: from {peer.greeted} ([{literal}])\r\n"
             f" by {name} (mssmail) with {self._protocol}{suite}\r\n"
-            f" id {self.queue_id};\r\n "
+            f" id {self.queue_id}{self._priority()};\r\n "
         )
         return lines.encode() + date_of(int(self._house.clock.now())) + b"\r\n"
 
@@ -105,7 +105,7 @@ class Reception(Arrival):
 
     def _event(self) -> Event:
         details: dict[str, Value] = {
-            **self._details,
+            **wished(self._wishes, self._recipients),
             "id": self.queue_id,
             "octets": self._size,
             "recipients": len(self._recipients),

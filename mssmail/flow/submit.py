@@ -13,8 +13,9 @@ from mssmail.audit.events import Event, Kind, Value
 from mssmail.base.address import Address
 from mssmail.base.principal import BoxKind, Principal, Recipient
 from mssmail.base.refusal import Reason, Refusal
+from mssmail.base.relay import Wishes
 from mssmail.flow.allowance import Allowance
-from mssmail.flow.arrival import MAX_RECEIVED, Arrival, authors, date_of, untraced
+from mssmail.flow.arrival import MAX_RECEIVED, Arrival, authors, date_of, untraced, wished
 from mssmail.flow.gate import Gate
 from mssmail.flow.hourly import Hourly
 from mssmail.flow.house import House
@@ -40,17 +41,16 @@ class Submission(Arrival):
         principal: Principal,
         sender: Address,
         recipients: Sequence[Recipient],
-        details: dict[str, Value],
+        wishes: Wishes,
         *,
         uncapped: bool = False,
     ) -> None:
         """`uncapped`: whether the message counts against no sending limit."""
-        super().__init__(house, recipients)
+        super().__init__(house, recipients, wishes)
         self._allowance = Allowance.of(house, principal, len(recipients), uncapped=uncapped)
         self._gate = gate
         self._principal = principal
         self._sender = sender
-        self._details = details
         self._borrowed: dict[Address, int] = {}
         """Addresses of header From, with their boxes, that aren't the one signed in to."""
 
@@ -63,7 +63,7 @@ class Submission(Arrival):
         now = int(self._house.clock.now())
         name = self._house.settings.server.name
         date = date_of(now)
-        id_and_date = f"id {self.queue_id};\r\n ".encode() + date
+        id_and_date = f"id {self.queue_id}{self._priority()};\r\n ".encode() + date
         trace = f"Return-Path: <{self._sender}>\r\nReceived: by {name} (mssmail) with {self._protocol()} ".encode()
         trace += id_and_date + b"\r\n"
         added = []
@@ -77,7 +77,7 @@ class Submission(Arrival):
 
     def _protocol(self) -> str:
         """RFC 3848, RFC 6531 §4.3: submission over TLS, signed in."""
-        return "UTF8SMTPSA" if self._details.get("utf8") else "ESMTPSA"
+        return "UTF8SMTPSA" if self._wishes.utf8 else "ESMTPSA"
 
     async def _check_from(self, header: HeaderBlock) -> None:
         """RFC 5322 §3.6.2: one From; every mailbox in it must be the identity's."""
@@ -88,7 +88,7 @@ class Submission(Arrival):
 
     def _event(self) -> Event:
         details: dict[str, Value] = {
-            **self._details,
+            **wished(self._wishes, self._recipients),
             "id": self.queue_id,
             "octets": self._size,
             "recipients": len(self._recipients),

@@ -16,6 +16,7 @@ from mssmail.base.address import Address
 from mssmail.base.ids import AccountId
 from mssmail.base.principal import BoxKind, Door, Mechanism, Principal, Recipient
 from mssmail.base.refusal import Reason, Refusal
+from mssmail.base.relay import By
 from mssmail.base.secret import Secret
 from mssmail.flow.sessions import Session as Entered
 from mssmail.flow.submit import Acknowledgements, Submission
@@ -253,8 +254,11 @@ def envelope(data: bytes) -> None:
                 assert _REPLY.fullmatch(bad.reply)
             else:
                 assert mail.sender is None or Address.parse(str(mail.sender)) == mail.sender
-                assert (mail.envid + mail.ret + mail.body).isprintable()
-                assert mail.utf8 or mail.sender is None or mail.sender.is_ascii
+                wishes = mail.wishes
+                assert (wishes.envid + wishes.ret).isprintable()
+                assert -9 <= wishes.priority <= 9
+                assert wishes.by_s is None or wishes.by_s > 0 or wishes.by is By.NOTIFY
+                assert wishes.utf8 or mail.sender is None or mail.sender.is_ascii
         for prefix in ("", "TO:<a@b> ", "TO:<"):
             for utf8 in (False, True):
                 try:
@@ -263,7 +267,7 @@ def envelope(data: bytes) -> None:
                     assert _REPLY.fullmatch(bad.reply)
                 else:
                     assert Address.parse(str(rcpt.recipient)) == rcpt.recipient
-                    assert utf8 or (rcpt.recipient.is_ascii and rcpt.orcpt.isascii())
+                    assert utf8 or (rcpt.recipient.is_ascii and rcpt.wishes.orcpt.isascii())
     bdat = parse_bdat(text)
     assert bdat is None or 0 <= bdat.size_octets < 10**18
 

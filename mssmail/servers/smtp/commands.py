@@ -6,6 +6,7 @@ submission, in `inbound` for other operators. No text of a message, an exception
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from mssmail.base.address import Address
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from mssmail.servers.smtp.server import SmtpServer
 
 MAX_COMMAND_OCTETS: Final = 2048
-"""CRLF included. RFC 5321 §4.5.3.1.4 has 512, to which SIZE, SMTPUTF8, AUTH, ENVID and ORCPT add 26, 10, 500, 108 and
-507 at most; 2048 holds them all."""
+"""CRLF included. RFC 5321 §4.5.3.1.4 has 512, to which SIZE, SMTPUTF8, AUTH, ENVID, BY, MT-PRIORITY and ORCPT add
+26, 10, 500, 108, 17, 15 and 507 at most; 2048 holds them all."""
 MAX_RECIPIENTS_AT_ONCE: Final = 100
 """Pipelined recipients that are looked up together; what one read of the store may take."""
 
@@ -153,7 +154,7 @@ class Commands(Intake):
     def _read_rcpt(self, argument: str, mail: Mail) -> Rcpt | BadCommand:
         domain = self._server.house.settings.server.domains[0]
         try:
-            return parse_rcpt(argument, extended=self._extended, utf8=mail.utf8, domain=domain)
+            return parse_rcpt(argument, extended=self._extended, utf8=mail.wishes.utf8, domain=domain)
         except BadCommand as bad:
             return bad
 
@@ -187,13 +188,9 @@ class Commands(Intake):
             return self._refuse(decided.reason)
         key = rcpt.recipient.key
         if key not in self._recipients:
-            self._recipients[key] = decided
-            self._keep_dsn(rcpt)
+            plain = rcpt.wishes == decided.wishes
+            self._recipients[key] = decided if plain else replace(decided, wishes=rcpt.wishes)
         return self._say(replies.RECIPIENT_OK)
-
-    def _keep_dsn(self, rcpt: Rcpt) -> None:
-        if rcpt.notify or rcpt.orcpt:
-            self._dsn.append(f"{rcpt.recipient} NOTIFY={rcpt.notify} ORCPT={rcpt.orcpt}")
 
     async def smtp_RSET(self, arg: str) -> None:
         await self._reset()

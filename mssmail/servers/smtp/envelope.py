@@ -1,6 +1,7 @@
-"""MAIL and RCPT as values: paths and parameters, strictly read (RFC 5321 §4.1.1.2-3, RFC 1870, RFC 3461, RFC 6531).
+"""MAIL and RCPT as values: paths and parameters, strictly read (RFC 5321 §4.1.1.2-3).
 
-Pure. A value that exists is valid. Values of parameters are kept as the client spelt them. Source routes, comments,
+Parameters: RFC 1870, RFC 3461, RFC 4954, RFC 6152, RFC 6531, RFC 6710, RFC 8689, RFC 2852. Pure. A value that exists is
+valid. ENVID and ORCPT are kept as the client spelt them. Source routes, comments,
 quoted local parts, address literals and addresses outside angle brackets are refused: departs from RFC 5321 §4.1.2
 because a gate must read an address in one way only.
 """
@@ -10,12 +11,15 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from mssmail.base.address import Address
+from mssmail.base.relay import NEVER, NO_WISHES, By, Notify, RecipientWishes, Wishes
 from mssmail.servers.smtp import replies
 
 MAX_ENVID: Final = 100
 """RFC 3461 §4.4."""
 MAX_ORCPT: Final = 500
 """RFC 3461 §4.2."""
+MIN_BY_S: Final = 60
+"""The shortest time that is taken for delivery or return (RFC 2852 §3): enough for a second attempt or two."""
 
 _PATH: Final = re.compile(r"<([^<>\x00-\x20\x7f]*)>(?: +(.*))?")
 _PARAMETER: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([!-<>-~\u0080-\U0010ffff]+))?")
@@ -26,7 +30,11 @@ _ORCPT: Final = re.compile(r"[A-Za-z0-9-]+;(?:[!-*,-<>-~\u0080-\U0010ffff]|\+[0-
 """RFC 3461 §4.2; RFC 6533 §3 for what isn't ASCII."""
 _SIZE: Final = re.compile(r"[0-9]{1,20}")
 """RFC 1870 §3."""
-_NOTIFY: Final = frozenset({"SUCCESS", "FAILURE", "DELAY"})
+_PRIORITY: Final = re.compile(r"0|-?[1-9]")
+"""priority-value (RFC 6710 §7)."""
+_BY: Final = re.compile(r"([+-]?[0-9]{1,9});([NR])(T?)", re.IGNORECASE)
+"""by-value (RFC 2852 §4)."""
+_PLAIN: Final = Wishes()
 
 
 class BadCommand(Exception):
@@ -45,13 +53,7 @@ class Mail:
     """None for the null reverse-path, `<>`."""
     size_octets: int = 0
     """By SIZE; 0 where it isn't announced."""
-    utf8: bool = False
-    body: str = ""
-    """`7BIT` or `8BITMIME`, where it was said."""
-    ret: str = ""
-    envid: str = ""
-    requires_tls: bool = False
-    """By REQUIRETLS (RFC 8689 §2)."""
+    wishes: Wishes = _PLAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,7 @@ class Rcpt:
     """A read RCPT command."""
 
     recipient: Address
-    notify: str = ""
-    orcpt: str = ""
+    wishes: RecipientWishes = NO_WISHES
 
 
 @dataclass(slots=True)
@@ -142,10 +143,33 @@ def parse_mail(argument: str, *, extended: bool, requires_tls: bool = False) -> 
     _require(body in ("", "7BIT", "8BITMIME"))
     _require(ret in ("", "FULL", "HDRS"))
     _require(not envid or (len(envid) <= MAX_ENVID and _XTEXT.fullmatch(envid)))
+    priority, (by_s, by, by_trace) = _priority(parameters.take("MT-PRIORITY")), _by(parameters.take("BY"))
     # RFC 4954 §5: taken, and not believed; who signed in is the author.
     _require(auth in ("", "<>") or _XTEXT.fullmatch(auth))
     parameters.done()
-    return Mail(sender, int(size or 0), utf8, body, ret, envid, required)
+    eight_bit = body == "8BITMIME"
+    wishes = Wishes(ret, envid, utf8, eight_bit, required, priority, by_s, by, by_trace)
+    return Mail(sender, int(size or 0), wishes)
+
+
+def _priority(value: str) -> int:
+    _require(not value or _PRIORITY.fullmatch(value))
+    return int(value or 0)
+
+
+def _by(value: str) -> tuple[int | None, By, bool]:
+    """Seconds, mode and trace of BY. A time that is over can't be asked for with return (RFC 2852 §4)."""
+    if not value:
+        return None, By.NOTIFY, False
+    m = _BY.fullmatch(value)
+    if m is None:
+        raise BadCommand(replies.BAD_PARAMETER)
+    by_s, by = int(m[1]), By(m[2].upper())
+    if by is By.RETURN:
+        _require(by_s > 0)
+        if by_s < MIN_BY_S:
+            raise BadCommand(replies.BY_TOO_SOON)
+    return by_s, by, bool(m[3])
 
 
 def parse_rcpt(argument: str, *, extended: bool, utf8: bool, domain: str) -> Rcpt:
@@ -162,9 +186,17 @@ def parse_rcpt(argument: str, *, extended: bool, utf8: bool, domain: str) -> Rcp
         return Rcpt(recipient)
     parameters = _Parameters.read(text)
     notify, orcpt = parameters.take("NOTIFY").upper(), parameters.take("ORCPT")
-    if notify and notify != "NEVER":
-        words = notify.split(",")
-        _require(set(words) <= _NOTIFY and len(set(words)) == len(words))
     _require(not orcpt or (len(orcpt) <= MAX_ORCPT and _ORCPT.fullmatch(orcpt) and (utf8 or orcpt.isascii())))
     parameters.done()
-    return Rcpt(recipient, notify, orcpt)
+    return Rcpt(recipient, RecipientWishes(_notify(notify), orcpt))
+
+
+def _notify(value: str) -> Notify | None:
+    """NEVER, or a list of what is to be told, each word once (RFC 3461 §4.1)."""
+    if not value:
+        return None
+    wanted = NEVER
+    for word in () if value == "NEVER" else value.split(","):
+        _require(word in Notify.__members__ and Notify[word] not in wanted)
+        wanted |= Notify[word]
+    return wanted

@@ -4,6 +4,7 @@ What they have in common with submission's is in `commands`; who may write for w
 """
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from mssmail.base.address import Address
@@ -14,7 +15,6 @@ from mssmail.servers.smtp import replies
 from mssmail.servers.smtp.commands import COMMANDS, Commands
 from mssmail.servers.smtp.connection import Gone
 from mssmail.servers.smtp.envelope import Mail, parse_mail
-from mssmail.servers.smtp.intake import envelope_details
 
 if TYPE_CHECKING:
     from mssmail.servers.smtp.server import OperatorServer
@@ -71,8 +71,9 @@ class Inbound(Commands):
             refusal = Refusal(Reason.TOO_LARGE, "announced by SIZE")
             await self._server.operators.refused(peer, mail.sender, refusal)
             raise refusal
-        self._mail = mail
-        return self._say(replies.SENDER_OK)
+        lowered = mail.wishes.priority > 0
+        self._mail = replace(mail, wishes=replace(mail.wishes, priority=0)) if lowered else mail
+        return self._say(replies.PRIORITY_LOWERED if lowered else replies.SENDER_OK)
 
     async def _admit(self, sender: Address | None) -> Peer:
         """Ask who this is, and whether it may write so. Raises Refusal, and hangs up after MAX_REFUSED certificates."""
@@ -114,8 +115,8 @@ class Inbound(Commands):
             peer,
             mail.sender,
             self._accepted(),
-            envelope_details(mail, self._dsn),
-            protocol="UTF8SMTPS" if mail.utf8 else "ESMTPS" if self._extended else "SMTP",
+            mail.wishes,
+            protocol="UTF8SMTPS" if mail.wishes.utf8 else "ESMTPS" if self._extended else "SMTP",
             tls=self._secured(),
         )
 

@@ -30,9 +30,6 @@ MIN_OCTETS_PER_S: Final = 1024
 PIECE_OCTETS: Final = 64 * 1024
 """How much is looked at in one go: it stays in the processor's cache while it is searched, hashed and sealed."""
 
-Detail = str | int | float | bool | list[str] | list[int] | list[list[int]] | None
-"""What the trail takes."""
-
 _refusals = counter("mssmail_smtp_refusals_total", "Refusals told to SMTP clients.", labels=("reason",))
 
 
@@ -57,7 +54,6 @@ class Intake(Connection):
         """Forget the mail transaction. Mends: an Envelope that holds whole messages."""
         self._mail: Mail | None = None
         self._recipients: dict[str, Recipient] = {}
-        self._dsn: list[str] = []
         self._tried = False
         self._incoming: Incoming | None = None
         self._chunked = False
@@ -273,18 +269,3 @@ class Intake(Connection):
         self._at_latest = before if incoming is None else started + taken / MIN_OCTETS_PER_S
         if wrong is not None:
             raise wrong
-
-
-def envelope_details(mail: Mail, dsn: list[str]) -> dict[str, Detail]:
-    """What of the envelope is kept beside sender and recipients."""
-    details: dict[str, Detail] = {}
-    if mail.utf8:
-        details["utf8"] = True
-    if mail.requires_tls:
-        details["require_tls"] = True
-    if dsn:
-        details["dsn"] = dsn
-    for name, value in (("body", mail.body), ("ret", mail.ret), ("envid", mail.envid)):
-        if value:
-            details[name] = value
-    return details

@@ -8,6 +8,7 @@ certificates.
 from enum import Enum, unique
 from typing import Final
 
+from mssmail.servers.smtp.envelope import MIN_BY_S
 from mssmail.settings.model import Settings
 from mssmail.wire.sasl.registry import Need, offered
 
@@ -51,6 +52,9 @@ def _announced(settings: Settings, recipients: int, last: str) -> bytes:
         "SMTPUTF8",
         "DSN",
         "CHUNKING",
+        # To operators too: a message that is to be returned once its time is over goes only where that is on offer.
+        f"DELIVERBY {MIN_BY_S}",
+        "MT-PRIORITY MIXER",
         # RFC 9422 §4.2. No MAILMAX: a session may hold as many messages as it likes, an hour's limit is its sender's.
         f"LIMITS RCPTMAX={recipients}",
         last,

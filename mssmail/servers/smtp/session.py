@@ -17,7 +17,6 @@ from mssmail.servers.smtp import replies
 from mssmail.servers.smtp.commands import COMMANDS, Commands
 from mssmail.servers.smtp.connection import Gone
 from mssmail.servers.smtp.envelope import Mail, parse_mail
-from mssmail.servers.smtp.intake import envelope_details
 from mssmail.wire.sasl.exchange import Certificate, Challenge, Credentials, Failed, Failure
 from mssmail.wire.sasl.registry import begin
 
@@ -155,9 +154,9 @@ class Session(Commands):
         assert mail.sender is not None
         server, principal = self._server, self._signed_in()
         server.rate.check(principal, uncapped=self.uncapped)
-        recipients, details = self._accepted(), envelope_details(mail, self._dsn)
+        recipients = self._accepted()
         return Submission(
-            server.house, server.gate, principal, mail.sender, recipients, details, uncapped=self.uncapped
+            server.house, server.gate, principal, mail.sender, recipients, mail.wishes, uncapped=self.uncapped
         )
 
 

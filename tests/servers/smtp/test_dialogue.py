@@ -23,6 +23,8 @@ DIALOGUES = {
         S: 250-SMTPUTF8
         S: 250-DSN
         S: 250-CHUNKING
+        S: 250-DELIVERBY 60
+        S: 250-MT-PRIORITY MIXER
         S: 250-LIMITS RCPTMAX=100
         S: 250-AUTH PLAIN LOGIN
         S: 250 ENHANCEDSTATUSCODES
@@ -60,6 +62,8 @@ DIALOGUES = {
         S: 250-SMTPUTF8
         S: 250-DSN
         S: 250-CHUNKING
+        S: 250-DELIVERBY 60
+        S: 250-MT-PRIORITY MIXER
         S: 250-LIMITS
         S: 250-AUTH
         S: 250 ENH
@@ -108,6 +112,8 @@ DIALOGUES = {
         S: 250-SMTPUTF8
         S: 250-DSN
         S: 250-CHUNKING
+        S: 250-DELIVERBY 60
+        S: 250-MT-PRIORITY MIXER
         S: 250-LIMITS
         S: 250-AUTH
         S: 250 ENH
@@ -189,6 +195,8 @@ DIALOGUES = {
         S: 250-SMTPUTF8
         S: 250-DSN
         S: 250-CHUNKING
+        S: 250-DELIVERBY 60
+        S: 250-MT-PRIORITY MIXER
         S: 250-LIMITS
         S: 250-AUTH
         S: 250 ENH
@@ -236,6 +244,8 @@ DIALOGUES = {
         S: 250-SMTPUTF8
         S: 250-DSN
         S: 250-CHUNKING
+        S: 250-DELIVERBY 60
+        S: 250-MT-PRIORITY MIXER
         S: 250-LIMITS
         S: 250-AUTH
         S: 250 ENH

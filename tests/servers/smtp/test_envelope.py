@@ -2,28 +2,36 @@
 
 import pytest
 
+from mssmail.base.relay import NEVER, By, Notify, RecipientWishes, Wishes
 from mssmail.servers.smtp import replies
 from mssmail.servers.smtp.envelope import BadCommand, parse_mail, parse_rcpt
 
 
 @pytest.mark.parametrize(
-    ("argument", "sender", "size", "utf8", "body", "ret", "envid"),
+    ("argument", "sender", "size", "wishes"),
     [
-        ("FROM:<a@b.fr>", "a@b.fr", 0, False, "", "", ""),
-        ("from: <A@B.fr> ", "A@b.fr", 0, False, "", "", ""),
-        ("FROM:<>", None, 0, False, "", "", ""),
-        ("FROM:<a@b.fr> SIZE=12 body=8bitmime", "a@b.fr", 12, False, "8BITMIME", "", ""),
-        ("FROM:<a@b.fr> RET=hdrs ENVID=Qq+2Bz", "a@b.fr", 0, False, "", "HDRS", "Qq+2Bz"),
-        ("FROM:<é@b.fr> SMTPUTF8", "é@b.fr", 0, True, "", "", ""),
-        ("FROM:<a@b.fr> AUTH=<>", "a@b.fr", 0, False, "", "", ""),
-        ("FROM:<a@b.fr> AUTH=e+3Dmc2@x.fr  SIZE=0", "a@b.fr", 0, False, "", "", ""),
+        ("FROM:<a@b.fr>", "a@b.fr", 0, Wishes()),
+        ("from: <A@B.fr> ", "A@b.fr", 0, Wishes()),
+        ("FROM:<>", None, 0, Wishes()),
+        ("FROM:<a@b.fr> SIZE=12 body=8bitmime", "a@b.fr", 12, Wishes(eight_bit=True)),
+        ("FROM:<a@b.fr> BODY=7BIT", "a@b.fr", 0, Wishes()),
+        ("FROM:<a@b.fr> RET=hdrs ENVID=Qq+2Bz", "a@b.fr", 0, Wishes(ret="HDRS", envid="Qq+2Bz")),
+        ("FROM:<é@b.fr> SMTPUTF8", "é@b.fr", 0, Wishes(utf8=True)),
+        ("FROM:<a@b.fr> AUTH=<>", "a@b.fr", 0, Wishes()),
+        ("FROM:<a@b.fr> AUTH=e+3Dmc2@x.fr  SIZE=0", "a@b.fr", 0, Wishes()),
+        ("FROM:<a@b.fr> MT-PRIORITY=4", "a@b.fr", 0, Wishes(priority=4)),
+        ("FROM:<a@b.fr> mt-priority=-9", "a@b.fr", 0, Wishes(priority=-9)),
+        ("FROM:<a@b.fr> BY=60;R", "a@b.fr", 0, Wishes(by_s=60, by=By.RETURN)),
+        ("FROM:<a@b.fr> by=+000000120;rt", "a@b.fr", 0, Wishes(by_s=120, by=By.RETURN, by_trace=True)),
+        ("FROM:<a@b.fr> BY=5;N", "a@b.fr", 0, Wishes(by_s=5)),
+        ("FROM:<a@b.fr> BY=-999999999;NT", "a@b.fr", 0, Wishes(by_s=-999999999, by_trace=True)),
     ],
 )
-def test_mail(argument: str, sender: str | None, size: int, utf8: bool, body: str, ret: str, envid: str) -> None:
+def test_mail(argument: str, sender: str | None, size: int, wishes: Wishes) -> None:
     """A good MAIL is read as it is meant."""
     mail = parse_mail(argument.strip(), extended=True)
     assert (None if mail.sender is None else str(mail.sender)) == sender
-    assert (mail.size_octets, mail.utf8, mail.body, mail.ret, mail.envid) == (size, utf8, body, ret, envid)
+    assert (mail.size_octets, mail.wishes) == (size, wishes)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +66,14 @@ def test_mail(argument: str, sender: str | None, size: int, utf8: bool, body: st
         ("FROM:<a@b.fr> ENVID=a+2b", replies.BAD_PARAMETER),
         ("FROM:<a@b.fr> ENVID=a=b", replies.BAD_PARAMETER),
         ("FROM:<a@b.fr> X_Y=1", replies.BAD_PARAMETER),
-        ("FROM:<a@b.fr> MT-PRIORITY=3", replies.UNKNOWN_PARAMETER),
+        *((f"FROM:<a@b.fr> MT-PRIORITY{bad}", replies.BAD_PARAMETER) for bad in ("", "=+1", "=10", "=-0", "=00", "=x")),
+        ("FROM:<a@b.fr> BY=0;R", replies.BAD_PARAMETER),
+        ("FROM:<a@b.fr> BY=-60;R", replies.BAD_PARAMETER),
+        ("FROM:<a@b.fr> BY=59;RT", replies.BY_TOO_SOON),
+        *(
+            (f"FROM:<a@b.fr> BY={bad}", replies.BAD_PARAMETER)
+            for bad in ("60", "60;", "60;X", "1234567890;N", ";N", "²;N")
+        ),
         ("FROM:<a@b.fr> NOTIFY=NEVER", replies.UNKNOWN_PARAMETER),
     ],
 )
@@ -72,21 +87,22 @@ def test_bad_mail(argument: str, reply: bytes) -> None:
 @pytest.mark.parametrize(
     ("argument", "recipient", "notify", "orcpt"),
     [
-        ("TO:<a@b.fr>", "a@b.fr", "", ""),
+        ("TO:<a@b.fr>", "a@b.fr", None, ""),
         (
             "to:<a@b.fr> notify=success,Failure ORCPT=rfc822;Ab+2Bc@d.fr",
             "a@b.fr",
-            "SUCCESS,FAILURE",
+            Notify.SUCCESS | Notify.FAILURE,
             "rfc822;Ab+2Bc@d.fr",
         ),
-        ("TO:<a@b.fr> NOTIFY=NEVER", "a@b.fr", "NEVER", ""),
-        ("TO:<PostMaster>", "PostMaster@own.fr", "", ""),
+        ("TO:<a@b.fr> NOTIFY=NEVER", "a@b.fr", NEVER, ""),
+        ("TO:<a@b.fr> NOTIFY=DELAY", "a@b.fr", Notify.DELAY, ""),
+        ("TO:<PostMaster>", "PostMaster@own.fr", None, ""),
     ],
 )
-def test_rcpt(argument: str, recipient: str, notify: str, orcpt: str) -> None:
+def test_rcpt(argument: str, recipient: str, notify: Notify | None, orcpt: str) -> None:
     """A good RCPT is read as it is meant."""
     rcpt = parse_rcpt(argument, extended=True, utf8=False, domain="own.fr")
-    assert (str(rcpt.recipient), rcpt.notify, rcpt.orcpt) == (recipient, notify, orcpt)
+    assert (str(rcpt.recipient), rcpt.wishes) == (recipient, RecipientWishes(notify, orcpt))
 
 
 @pytest.mark.parametrize(
@@ -97,6 +113,8 @@ def test_rcpt(argument: str, recipient: str, notify: str, orcpt: str) -> None:
         ("TO:<é@b.fr>", replies.ASCII_RECIPIENT),
         ("TO:<a@b.fr> NOTIFY=NEVER,DELAY", replies.BAD_PARAMETER),
         ("TO:<a@b.fr> NOTIFY=DELAY,DELAY", replies.BAD_PARAMETER),
+        ("TO:<a@b.fr> NOTIFY=SUCCESS,", replies.BAD_PARAMETER),
+        ("TO:<a@b.fr> NOTIFY=EVER", replies.BAD_PARAMETER),
         ("TO:<a@b.fr> NOTIFY=", replies.BAD_PARAMETER),
         ("TO:<a@b.fr> ORCPT=a@b.fr", replies.BAD_PARAMETER),
         ("TO:<a@b.fr> ORCPT=utf-8;é@b.fr", replies.BAD_PARAMETER),

@@ -101,7 +101,19 @@ async def test_announced(quay: Quay) -> None:
     await client.start_tls(quay.client_context(quay.hospital))
     secured = await client.ask("EHLO smtp.hopital.mssante.fr")
     assert [{line[4:].split()[0] for line in said.split("\n")[1:]} for said in (clear, secured)] == [
-        {"PIPELINING", "SIZE", "8BITMIME", "SMTPUTF8", "DSN", "CHUNKING", "LIMITS", last, "ENHANCEDSTATUSCODES"}
+        {
+            "PIPELINING",
+            "SIZE",
+            "8BITMIME",
+            "SMTPUTF8",
+            "DSN",
+            "CHUNKING",
+            "DELIVERBY",
+            "MT-PRIORITY",
+            "LIMITS",
+            last,
+            "ENHANCEDSTATUSCODES",
+        }
         for last in ("STARTTLS", "REQUIRETLS")
     ]
 
