@@ -48,6 +48,8 @@ class Reason(Enum):
     # sending
     NOT_YOUR_ADDRESS = "not-your-address"
     """MAIL FROM or header From isn't the signed-in identity's."""
+    NULL_SENDER = "null-sender"
+    """MAIL FROM is empty, and the message isn't what alone may go so: a read receipt."""
     TOO_LARGE = "too-large"
     TOO_MANY_RECIPIENTS = "too-many-recipients"
     BARE_NEWLINE = "bare-newline"

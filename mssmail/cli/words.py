@@ -19,6 +19,7 @@ WORDS: Final[dict[Reason, str]] = {
     Reason.NOT_LISTED: "the white list doesn't give this domain to that operator",
     Reason.OWN_DOMAIN: "a domain of this server, from outside",
     Reason.MISALIGNED: "header From isn't of a domain of the operator's",
+    Reason.NULL_SENDER: "MAIL FROM is empty, and the message is no read receipt",
     Reason.CREDENTIALS: "login, password or code is wrong",
     Reason.CODE_USED: "the code was used before",
     Reason.GRANT_ENDED: "the grant has ended: a new code is due",

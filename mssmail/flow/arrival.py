@@ -24,6 +24,7 @@ from mssmail.metrics.registry import counter
 from mssmail.mime.addresses import mailboxes
 from mssmail.mime.dates import format_date
 from mssmail.mime.headers import HeaderBlock
+from mssmail.mime.node import Node
 
 HEADER_OCTETS = 256 * 1024
 """Header blocks beyond are refused: the largest seen in practice are a tenth of that."""
@@ -109,6 +110,9 @@ class Arrival:
     async def _edited(self, block: bytes) -> bytes:
         """The header block as it is kept. Raises Refusal."""
         raise NotImplementedError
+
+    def _judge(self, root: Node) -> None:
+        """What can be said of the message once all of it has come. Raises Refusal."""
 
     async def _last_look(self) -> None:
         """What may have changed while the message came. Raises Refusal."""
@@ -206,6 +210,8 @@ class Arrival:
                 raise self._refusal
             await self._last_look()
             kept = await self._keeper.finish()
+            assert self._keeper.root is not None
+            self._judge(self._keeper.root)
             event, replay = self._event(), self._replay()
             repeated = await deliver(self._house, kept, self._recipients, event, replay, self._allowance)
         except Refusal as refusal:

@@ -68,6 +68,8 @@ class Keeper:
         self._held: list[bytes] = []
         self._held_octets = 0
         self._upload: Upload | None = None
+        self.root: Node | None = None
+        """The message's structure, once it is whole."""
 
     @property
     def size_octets(self) -> int:
@@ -102,7 +104,7 @@ class Keeper:
 
     async def finish(self) -> Kept:
         """Seal the rest and the record; a large body is durable in the body store on return. Raises Refusal."""
-        node = self._scanner.finish()
+        node = self.root = self._scanner.finish()
         record = records.build(node)
         fresh = self._fresh(node, record)
         self._hold(self._sealer.finish())

@@ -21,6 +21,8 @@ from mssmail.flow.hourly import Hourly
 from mssmail.flow.house import House
 from mssmail.metrics.registry import counter
 from mssmail.mime.headers import HeaderBlock, edit
+from mssmail.mime.node import Node
+from mssmail.mime.receipt import is_receipt
 from mssmail.store import replays
 from mssmail.store.interface import Transaction
 
@@ -39,13 +41,13 @@ class Submission(Arrival):
         house: House,
         gate: Gate,
         principal: Principal,
-        sender: Address,
+        sender: Address | None,
         recipients: Sequence[Recipient],
         wishes: Wishes,
         *,
         uncapped: bool = False,
     ) -> None:
-        """`uncapped`: whether the message counts against no sending limit."""
+        """`sender`: None for the null one; `uncapped`: whether the message counts against no sending limit."""
         super().__init__(house, recipients, wishes)
         self._allowance = Allowance.of(house, principal, len(recipients), uncapped=uncapped)
         self._gate = gate
@@ -64,7 +66,9 @@ class Submission(Arrival):
         name = self._house.settings.server.name
         date = date_of(now)
         id_and_date = f"id {self.queue_id}{self._priority()};\r\n ".encode() + date
-        trace = f"Return-Path: <{self._sender}>\r\nReceived: by {name} (mssmail) with {self._protocol()} ".encode()
+        trace = (
+            f"Return-Path: <{self._sender or ''}>\r\nReceived: by {name} (mssmail) with {self._protocol()} ".encode()
+        )
         trace += id_and_date + b"\r\n"
         added = []
         if b"date" not in header:
@@ -86,6 +90,10 @@ class Submission(Arrival):
             if box != self._principal.account:
                 self._borrowed[address] = int(box)
 
+    def _author(self) -> str:
+        """By whom the trail knows the message: a read receipt has no sender."""
+        return str(self._sender or self._principal.address)
+
     def _event(self) -> Event:
         details: dict[str, Value] = {
             **wished(self._wishes, self._recipients),
@@ -95,12 +103,19 @@ class Submission(Arrival):
             "person": self._principal.person,
             "client": self._principal.client,
         }
+        if self._sender is None:
+            details["receipt"] = True
         if self._borrowed:
             details["from"] = list(self._borrowed.values())
-        return Event(Kind.SUBMITTED, self._principal.account, str(self._sender), details=details)
+        return Event(Kind.SUBMITTED, self._principal.account, self._author(), details=details)
 
     def _envelope(self) -> tuple[str, str]:
-        return str(self._principal.person), self._sender.key
+        return str(self._principal.person), "" if self._sender is None else self._sender.key
+
+    def _judge(self, root: Node) -> None:
+        """Without a sender only a read receipt goes: whatever else fails must have somebody to be told."""
+        if self._sender is None and not is_receipt(root):
+            raise Refusal(Reason.NULL_SENDER)
 
     async def _last_look(self) -> None:
         if self._borrowed:  # a right may have ended while the message came
@@ -114,9 +129,8 @@ class Submission(Arrival):
         _submitted.labels(outcome=refusal.reason.value).inc()
         details: dict[str, Value] = {"detail": refusal.detail, "octets": self._size, "client": self._principal.client}
         details["person"] = self._principal.person
-        event = Event(
-            Kind.SUBMISSION_REFUSED, self._principal.account, str(self._sender), refusal.reason.value, details
-        )
+        account, reason = self._principal.account, refusal.reason.value
+        event = Event(Kind.SUBMISSION_REFUSED, account, self._author(), reason, details)
         held = self._allowance if refusal.reason is Reason.SENDING_LIMIT else None
 
         def write(tx: Transaction) -> bool:

@@ -42,6 +42,7 @@ REPLIES: dict[Reason, Reply] = {
     Reason.NOT_LISTED: _NOT_HERE,
     Reason.OWN_DOMAIN: _NOT_HERE,
     Reason.MISALIGNED: _NOT_HERE,
+    Reason.NULL_SENDER: _NOT_HERE,
     Reason.NO_MAILBOX: _NOT_HERE,
     Reason.SUSPENDED: _no(
         Word.CONTACTADMIN,

@@ -175,6 +175,12 @@ REASONS: Final[dict[Reason, bytes]] = {
         "Expediteur refuse : votre delegation n'inclut pas l'envoi au nom de cette boite ; voyez son titulaire",
         "Sender refused: your delegation doesn't let you write in that mailbox's name; ask its holder",
     ),
+    Reason.NULL_SENDER: _told(
+        550,
+        "5.7.1",
+        "Expediteur vide refuse : seul un accuse de lecture part ainsi ; ecrivez sous votre propre adresse",
+        "Empty sender refused: a read receipt alone goes so; write under your own address",
+    ),
     Reason.TOO_LARGE: _told(
         552,
         "5.3.4",
@@ -305,12 +311,6 @@ UNKNOWN_MECHANISM: Final = b"504 5.5.4 Mechanism not on offer\r\n"
 BAD_BDAT: Final = b"501 5.5.4 Syntax: BDAT size [LAST]; closing, for what follows may be a message\r\n"
 BAD_SENDER: Final = b"553 5.1.7 Adresse d'expediteur mal formee / Malformed sender address\r\n"
 BAD_RECIPIENT: Final = b"553 5.1.3 Adresse de destinataire mal formee / Malformed recipient address\r\n"
-NULL_SENDER: Final = _told(
-    550,
-    "5.7.1",
-    "Expediteur vide refuse ; ecrivez sous votre propre adresse",
-    "Empty sender refused; write under your own address",
-)
 ASCII_SENDER: Final = b"550 5.6.7 Non-ASCII sender needs SMTPUTF8\r\n"
 ASCII_RECIPIENT: Final = b"553 5.6.7 Non-ASCII recipient needs SMTPUTF8\r\n"
 """RFC 6531 §3.5."""

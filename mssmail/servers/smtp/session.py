@@ -116,11 +116,10 @@ class Session(Commands):
         if self._mail is not None:
             return self._fault(replies.NOT_WITHIN_MAIL)
         mail = parse_mail(arg or "", extended=self._extended)
-        if mail.sender is None:
-            return self._say(replies.NULL_SENDER)
         if mail.size_octets > self._settings.max_message_size:
             raise Refusal(Reason.TOO_LARGE, "announced by SIZE")
-        await self._server.gate.envelope_sender(principal, mail.sender)
+        if mail.sender is not None:  # else it is a read receipt, or refused once that is seen (RFC 8098 §3)
+            await self._server.gate.envelope_sender(principal, mail.sender)
         self._recipients_left = await Allowance.before(self._server.house, principal, uncapped=self.uncapped)
         self._mail = mail
         return self._say(replies.SENDER_OK)
@@ -151,7 +150,6 @@ class Session(Commands):
 
     def _begin(self, mail: Mail) -> Submission:
         """Raises Refusal(TOO_MANY_MESSAGES)."""
-        assert mail.sender is not None
         server, principal = self._server, self._signed_in()
         server.rate.check(principal, uncapped=self.uncapped)
         recipients = self._accepted()

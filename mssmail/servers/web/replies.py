@@ -48,6 +48,7 @@ REPLIES: Final[dict[Reason, Reply]] = {
     Reason.NOT_LISTED: _NOT_HERE,
     Reason.OWN_DOMAIN: _NOT_HERE,
     Reason.MISALIGNED: _NOT_HERE,
+    Reason.NULL_SENDER: _NOT_HERE,
     Reason.NO_MAILBOX: _NOT_HERE,
     Reason.SUSPENDED: Reply(
         403, "Boîte suspendue : contactez votre opérateur.", "Mailbox suspended: contact your operator."
