@@ -45,6 +45,11 @@ class FakeClock:
         self._now += seconds
 
 
+def local(at: float) -> datetime:
+    """The aware datetime of an epoch time, in the zone that this machine is set to: for what people read."""
+    return utc(at).astimezone()
+
+
 def utc(at: float) -> datetime:
     """The aware UTC datetime of an epoch time."""
     return datetime.fromtimestamp(at, UTC)

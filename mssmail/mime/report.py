@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import Enum, unique
 from typing import Final
 
+from mssmail.base.relay import Cause
 from mssmail.mime.dates import format_date
 from mssmail.mime.explain import explain
 from mssmail.mime.headers import header_fields
@@ -41,13 +42,19 @@ class Outcome:
     recipient: str
     action: Action
     status: str
-    """Enhanced status code, as `5.1.1` (RFC 3463)."""
+    """Enhanced status code, as `5.1.1` (RFC 3463); of class 4 in a failure where it was tried until it was given up."""
+    cause: Cause | None = None
+    """What this server found, where it isn't another's word."""
+    in_doubt: bool = False
+    """Whether the other server may have taken the message all the same."""
     original: str | None = None
     """ORCPT as given, `rfc822;…`, decoded from xtext (RFC 3461 §4.2)."""
     remote: str | None = None
     """The server that answered, by name."""
     diagnostic: str | None = None
     """Its answer, code and text."""
+    finding: str | None = None
+    """Without an answer: what this server found."""
     attempted_at: datetime | None = None
     retried_until: datetime | None = None
     """For a delay: when it is given up."""
@@ -59,16 +66,20 @@ class Report:
 
     to: str
     """The message's sender, who gets it."""
+    sender: str
+    """The address that it comes from, US-ASCII."""
     reporter: str
     """This server's name."""
     ident: str
     """Message-ID of the report, without its angle brackets."""
     written_at: datetime
     arrived_at: datetime
-    """When this server took the message, in the zone that people read times in."""
+    """When this server took the message, in the zone that people read times in, as all other times."""
     outcomes: Sequence[Outcome]
     envelope_id: str | None = None
     """ENVID, decoded from xtext (RFC 3461 §4.4)."""
+    deliver_by: datetime | None = None
+    """When it was to be delivered, where the sender said so (RFC 2852 §5)."""
     header: bytes = b""
     """The message's header block, of which KEPT is shown."""
 
@@ -77,33 +88,46 @@ class Report:
 class _Wording:
     subject_fr: str
     fr: str
+    """`{sent}`: when the message was sent."""
     en: str
 
 
 _WORDINGS: Final = {
     Action.FAILED: _Wording(
         "Message non remis",
-        "Votre message n'a pas pu être remis aux destinataires suivants.",
-        "Your message could not be delivered to the following recipients.",
+        "Votre message du {sent} n'a pas pu être remis. Il n'y aura pas d'autre essai.",
+        "Your message of {sent} could not be delivered. It isn't tried again.",
     ),
     Action.DELAYED: _Wording(
         "Message retardé",
-        "Votre message n'a pas encore pu être remis aux destinataires suivants. Le serveur continue d'essayer : "
-        "vous n'avez pas à le renvoyer.",
-        "Your message has not yet been delivered to the following recipients. The server goes on trying: "
-        "there is no need to send it again.",
+        "Votre message du {sent} n'a pas encore pu être remis. Le serveur continue d'essayer : vous n'avez pas à le "
+        "renvoyer. S'il y a urgence, joignez le destinataire autrement.",
+        "Your message of {sent} has not yet been delivered. The server goes on trying: there is no need to send it "
+        "again. Where it is urgent, reach the recipient in another way.",
     ),
     Action.DELIVERED: _Wording(
         "Message remis",
-        "Votre message a été remis aux destinataires suivants. Cela ne dit pas qu'il a été lu.",
-        "Your message was delivered to the following recipients. That doesn't say that it was read.",
+        "Votre message du {sent} a été remis, comme vous aviez demandé à le savoir. Cela ne dit pas qu'il a été lu.",
+        "Your message of {sent} was delivered, as you had asked to be told. That doesn't say that it was read.",
     ),
     Action.RELAYED: _Wording(
         "Message transmis",
-        "Votre message a été transmis à l'opérateur des destinataires suivants, qui ne confirme pas la remise.",
-        "Your message was handed to the operator of the following recipients, which doesn't confirm delivery.",
+        "Votre message du {sent} a été transmis à l'opérateur du destinataire, qui ne confirmera pas la remise.",
+        "Your message of {sent} was handed to the recipient's operator, which won't confirm delivery.",
     ),
 }
+_PRIVACY_FR: Final = (
+    "Par confidentialité, ni l'objet ni le contenu de votre message ne sont repris ici : retrouvez-le à cette date "
+    "parmi vos messages envoyés."
+)
+_PRIVACY_EN: Final = (
+    "For privacy neither subject nor content of your message are repeated here: look for it by its date among those "
+    "that you sent."
+)
+_DOUBT_FR: Final = (
+    "Il se peut que le destinataire l'ait reçu malgré tout : demandez-le-lui avant de l'envoyer de nouveau."
+)
+_DOUBT_EN: Final = "The recipient may have got it all the same: ask before you send it again."
 
 
 def render(report: Report) -> bytes:
@@ -128,7 +152,7 @@ def _head(report: Report, action: Action, boundary: str, *, wide: bool) -> bytes
     english = {Action.FAILED: "undelivered", Action.DELAYED: "delayed"}.get(action, action.value)
     subject = f"{_WORDINGS[action].subject_fr} / Mail {english}"
     lines = [
-        f"From: Serveur de messagerie <postmaster@{report.reporter}>",
+        f"From: Serveur de messagerie <{report.sender}>",
         f"To: <{report.to}>",
         f"Subject: {unstructured(subject)}",
         f"Date: {format_date(report.written_at).decode()}",
@@ -160,21 +184,43 @@ def _part(boundary: str, kind: str, body: bytes, encoding: str = "") -> bytes:
 def _words(report: Report, action: Action) -> str:
     """What a doctor reads: French, a line, English."""
     wording = _WORDINGS[action]
-    sent = f"{report.arrived_at:%d/%m/%Y à %H:%M}", f"{report.arrived_at:%Y-%m-%d %H:%M}"
-    french = ["Bonjour,", "", wording.fr, f"Message du {sent[0]}.", ""]
-    english = ["Hello,", "", wording.en, f"Message of {sent[1]}.", ""]
+    french = ["Bonjour,", "", wording.fr.format(sent=_moment_fr(report.arrived_at)), ""]
+    english = ["Hello,", "", wording.en.format(sent=_moment_en(report.arrived_at)), ""]
     for outcome in report.outcomes:
-        sentence = explain(outcome.status)
-        french.append(f"  {outcome.recipient}")
-        english.append(f"  {outcome.recipient}")
-        if action in (Action.FAILED, Action.DELAYED):
-            french.append(f"    {sentence.fr}")
-            english.append(f"    {sentence.en}")
-        if outcome.retried_until is not None:
-            french.append(f"    Derniers essais : le {outcome.retried_until:%d/%m/%Y à %H:%M}.")
-            english.append(f"    It is given up on {outcome.retried_until:%Y-%m-%d at %H:%M}.")
-    lines = [*french, "", "-" * 40, "", *english, ""]
+        fr, en = _told(outcome)
+        french += [f"  {outcome.recipient}", *(f"    {line}" for line in fr), ""]
+        english += [f"  {outcome.recipient}", *(f"    {line}" for line in en), ""]
+    lines = [*french, _PRIVACY_FR, "", "-" * 40, "", *english, _PRIVACY_EN, ""]
     return "\n".join(lines)
+
+
+def _told(outcome: Outcome) -> tuple[list[str], list[str]]:
+    """What happened to one recipient's copy and what to do, then what support needs; French and English."""
+    if outcome.action not in (Action.FAILED, Action.DELAYED):
+        return [], []
+    sentence = explain(outcome.status, outcome.cause)
+    fr, en = [sentence.fr], [sentence.en]
+    if outcome.action is Action.FAILED:
+        if outcome.status.startswith("4"):
+            fr.append("Le serveur a essayé aussi longtemps qu'il le peut, puis a renoncé.")
+            en.append("The server tried for as long as it may, then gave up.")
+        fr.append(_DOUBT_FR if outcome.in_doubt else f"À faire : {sentence.do_fr}")
+        en.append(_DOUBT_EN if outcome.in_doubt else f"What to do: {sentence.do_en}")
+    elif outcome.retried_until is not None:
+        fr.append(f"Derniers essais : le {_moment_fr(outcome.retried_until)}.")
+        en.append(f"It is given up on {_moment_en(outcome.retried_until)}.")
+    answered = " : ".join(_plain(each) for each in (outcome.remote, outcome.diagnostic or outcome.finding) if each)
+    fr.append(f"Pour le support : {outcome.status}" + (f", {answered}" if answered else ""))
+    en.append(f"For support: {outcome.status}" + (f", {answered.replace(' : ', ': ')}" if answered else ""))
+    return fr, en
+
+
+def _moment_fr(at: datetime) -> str:
+    return f"{at:%d/%m/%Y à %H:%M} ({at:%Z})"
+
+
+def _moment_en(at: datetime) -> str:
+    return f"{at:%Y-%m-%d at %H:%M} ({at:%Z})"
 
 
 def _fields(report: Report, *, wide: bool) -> bytes:
@@ -182,6 +228,8 @@ def _fields(report: Report, *, wide: bool) -> bytes:
     about = [f"Reporting-MTA: dns; {report.reporter}", f"Arrival-Date: {format_date(report.arrived_at).decode()}"]
     if report.envelope_id is not None:
         about.insert(0, f"Original-Envelope-Id: {_plain(report.envelope_id)}")
+    if report.deliver_by is not None:
+        about.append(f"Deliver-By-Date: {format_date(report.deliver_by).decode()}")
     blocks = [about]
     for outcome in report.outcomes:
         kind = "rfc822" if outcome.recipient.isascii() else "utf-8"
@@ -193,6 +241,8 @@ def _fields(report: Report, *, wide: bool) -> bytes:
             lines.append(f"Remote-MTA: dns; {_plain(outcome.remote)}")
         if outcome.diagnostic is not None:
             lines.append(f"Diagnostic-Code: smtp; {_plain(outcome.diagnostic)}")
+        elif outcome.finding is not None:
+            lines.append(f"Diagnostic-Code: x-mssmail; {_plain(outcome.finding)}")
         if outcome.attempted_at is not None:
             lines.append(f"Last-Attempt-Date: {format_date(outcome.attempted_at).decode()}")
         if outcome.retried_until is not None and outcome.action is Action.DELAYED:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from mssmail.mime.explain import BY_STATUS, explain
+from mssmail.base.relay import Cause
+from mssmail.mime.explain import BY_CAUSE, BY_STATUS, Sentence, explain
 from mssmail.mime.report import MAX_DIAGNOSTIC, Action, Outcome, Report, render
 
 AT = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
@@ -21,7 +22,11 @@ HEADER = (
 
 def report(*outcomes: Outcome, header: bytes = HEADER, envelope_id: str | None = None) -> bytes:
     """A rendered report to Claire."""
-    return render(Report("claire@demo.fr", "mail.demo.fr", "r.1@mail.demo.fr", AT, AT, outcomes, envelope_id, header))
+    sender = "postmaster@demo.fr"
+    about = Report(
+        "claire@demo.fr", sender, "mail.demo.fr", "r.1@mail.demo.fr", AT, AT, outcomes, envelope_id, None, header
+    )
+    return render(about)
 
 
 def failed(recipient: str = "paul@labo.fr", status: str = "5.1.1", **more: Any) -> Outcome:
@@ -62,12 +67,17 @@ def test_a_failure_is_a_report_of_three_parts() -> None:
     assert message.get_content_type() == "multipart/report"
     assert message.get_param("report-type") == "delivery-status"
     assert message["Auto-Submitted"] == "auto-replied"
+    assert message["From"].addresses[0].addr_spec == "postmaster@demo.fr"
     assert message["In-Reply-To"] == "<a.1@demo.fr>"
     assert message["Subject"] == "Message non remis / Mail undelivered"
     text = words_of(words)
     assert "paul@labo.fr" in text
     assert explain("5.1.1").fr in text
     assert explain("5.1.1").en in text
+    assert f"À faire : {explain('5.1.1').do_fr}" in text
+    assert f"What to do: {explain('5.1.1').do_en}" in text
+    assert "Votre message du 24/11/2026 à 10:00 (UTC) n'a pas pu être remis." in text
+    assert "Pour le support : 5.1.1, mx.labo.fr : 550 5.1.1 No such user\n" in text.replace("\r\n", "\n")
     assert status.get_content_type() == "message/delivery-status"
     about, recipient = blocks(octets)
     assert about["Reporting-MTA"] == "dns; mail.demo.fr"
@@ -153,13 +163,53 @@ def test_lines_fit() -> None:
 
 @pytest.mark.parametrize("status", [f"5.{key}" if "." in key else f"5.{key}.99" for key in BY_STATUS])
 def test_sentences_are_in_both_languages(status: str) -> None:
-    """Each known status has its own sentence in French and in English."""
+    """Each known status has its own sentences in French and in English."""
     sentence = explain(status)
     assert sentence != explain("5.0.0")
     assert sentence.fr != sentence.en
+    assert sentence.do_fr != sentence.do_en
+
+
+def test_each_finding_is_explained() -> None:
+    """Whatever this server can find has its sentence; what the other one says is explained by its status."""
+    assert set(Cause) - set(BY_CAUSE) == {Cause.DELIVERED, Cause.REFUSED, Cause.DEFERRED}
+    assert explain("4.7.5", Cause.EXPIRED) == BY_CAUSE[Cause.EXPIRED]
+    assert explain("5.2.2", Cause.REFUSED) == explain("5.2.2")
+
+
+SENTENCES = [*BY_STATUS.values(), *BY_CAUSE.values(), explain("")]
+
+
+@pytest.mark.parametrize("sentence", SENTENCES, ids=lambda sentence: sentence.en)
+def test_sentences_read_on(sentence: Sentence) -> None:
+    """What happened begins as a sentence, what to do goes on after a colon; both end."""
+    for happened, todo in ((sentence.fr, sentence.do_fr), (sentence.en, sentence.do_en)):
+        assert happened[0].isupper()
+        assert todo[0].islower()
+        assert (happened[-1], todo[-1]) == (".", ".")
 
 
 @pytest.mark.parametrize("status", ["", "5", "5.0.0", "garbage", "5.9.9"])
 def test_an_unknown_status_has_a_general_sentence(status: str) -> None:
     """There is always something to read."""
     assert explain(status).fr
+
+
+def test_what_was_given_up() -> None:
+    """A failure for want of time says that it was tried; what may have arrived isn't to be sent again at once."""
+    given_up = failed(status="4.4.2", cause=Cause.LOST, finding="mx.labo.fr: closed", in_doubt=True)
+    octets = report(given_up)
+    text = words_of(parts(octets)[1][0])
+    assert "puis a renoncé" in text
+    assert "then gave up" in text
+    assert "Il se peut que le destinataire l'ait reçu malgré tout" in text
+    assert "À faire" not in text
+    assert blocks(octets)[1]["Diagnostic-Code"] == "x-mssmail; mx.labo.fr: closed"
+    assert "puis a renoncé" not in words_of(parts(report(failed()))[1][0])
+
+
+def test_a_time_for_delivery_is_told() -> None:
+    """When it was to be delivered stands with the message's own fields (RFC 2852 §5)."""
+    to, sender, reporter, outcome = "claire@demo.fr", "postmaster@demo.fr", "mail.demo.fr", failed(cause=Cause.TOO_LATE)
+    octets = render(Report(to, sender, reporter, "r.1@x", AT, AT, [outcome], deliver_by=AT + timedelta(hours=1)))
+    assert blocks(octets)[0]["Deliver-By-Date"] == "Tue, 24 Nov 2026 11:00:00 +0000"
