@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from ipaddress import ip_address
 from pathlib import Path
 
 from mssmail.settings.fault import Fault
@@ -113,8 +114,39 @@ def _trust(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "patients.domain", "must be a mail domain in lower case"
     if settings.trust_list.source and not _LIST.match(settings.trust_list.source):
         yield "trust_list.source", "must be an address as https://…, or a file as file:///path"
+    yield from _relay(settings)
     if trust.ocsp_responder and not _HTTP.match(trust.ocsp_responder):
         yield "trust.ocsp_responder", "must be an address as http://… or https://…"
+
+
+def _relay(settings: Settings) -> Iterator[tuple[str, str]]:
+    relay = settings.relay
+    if (relay.certificate is None) is not (relay.key is None):
+        yield "relay.key", "relay.certificate and relay.key are given both or neither"
+    domains = [route.domain for route in relay.routes]
+    if any(_DOMAIN.fullmatch(domain) is None for domain in domains):
+        yield "relay.routes", "each domain must be a mail domain in lower case"
+    if len(set(domains)) < len(domains):
+        yield "relay.routes", "two are for the same domain"
+    for text in relay.nameservers:
+        if name_server(text) is None:
+            yield "relay.nameservers", "each must be an address, as 192.0.2.1, 192.0.2.1:5353 or [2001:db8::1]:53"
+            break
+
+
+def name_server(text: str) -> tuple[str, int] | None:
+    """Address and port of a DNS server as `relay.nameservers` names it; None where it isn't one."""
+    host, port = text, "53"
+    if text.startswith("["):
+        host, _, rest = text[1:].partition("]")
+        port = rest.removeprefix(":") or port
+    elif text.count(":") == 1:
+        host, _, port = text.partition(":")
+    try:
+        ip_address(host)
+    except ValueError:
+        return None
+    return (host, int(port)) if port.isascii() and port.isdigit() and 0 < int(port) < 65_536 else None
 
 
 def check_files(settings: Settings) -> tuple[Fault, ...]:
@@ -131,6 +163,11 @@ def check_files(settings: Settings) -> tuple[Fault, ...]:
         if file is not None
     ]
     named += [("trust.crls", file) for file in trust.crls]
+    named += [
+        (key, file)
+        for key, file in (("relay.certificate", settings.relay.certificate), ("relay.key", settings.relay.key))
+        if file is not None
+    ]
     named += [
         ("openid.providers", file)
         for provider in settings.openid.providers

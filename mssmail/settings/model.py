@@ -17,7 +17,7 @@ from mssmail.settings.field import required as _required
 from mssmail.settings.field import setting as _setting
 from mssmail.settings.kind import AnyKind, Port
 from mssmail.settings.provider import OpenIdProvider
-from mssmail.settings.trust_space import Operators, Patients, TrustList
+from mssmail.settings.trust_space import Operators, Patients, Relay, TrustList
 from mssmail.settings.units import Octets, Seconds
 
 KIB: Final = 1 << 10
@@ -536,6 +536,7 @@ class Settings:
     trust_list: TrustList = field(default_factory=TrustList)
     operators: Operators = field(default_factory=Operators)
     patients: Patients = field(default_factory=Patients)
+    relay: Relay = field(default_factory=Relay)
     audit: Audit = field(default_factory=Audit)
     admin: Admin = field(default_factory=Admin)
     log: Log = field(default_factory=Log)

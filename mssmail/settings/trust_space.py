@@ -6,6 +6,7 @@ from typing import Final
 
 from mssmail.settings import kind
 from mssmail.settings.field import confidential as _confidential
+from mssmail.settings.field import required as _required
 from mssmail.settings.field import setting as _setting
 from mssmail.settings.units import Seconds
 
@@ -65,4 +66,58 @@ class Patients:
         kind.switch(),
         False,
         "Whether a patient may write to a professional who wrote to them first; to others none ever may.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    domain: str = _required(kind.text(), "", "Mail domain, in lower case.")
+    host: str = _required(kind.text(), "", "Host that takes its mail, by name or address.")
+    port: int = _setting(kind.integer(0, 65_535), 0, "Its port; 0: `relay.port`.")
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    routes: tuple[Route, ...] = _setting(
+        kind.many(kind.table(Route)),
+        (),
+        "Domains whose mail goes to a fixed host instead of the one that the DNS names, each a [[relay.routes]].",
+    )
+    certificate: Path | None = _setting(
+        kind.optional_path(),
+        None,
+        "The organisation's certificate that other operators are shown, with its intermediates, as PEM; "
+        "empty: `tls.certificate`.",
+    )
+    key: Path | None = _setting(
+        kind.optional_path(), None, "The private key of `certificate`, PEM without a passphrase; empty: `tls.key`."
+    )
+    port: int = _setting(kind.integer(1, 65_535), 25, "Port of other operators' hosts.")
+    nameservers: tuple[str, ...] = _setting(
+        kind.many(kind.text()),
+        (),
+        "DNS servers that are asked for MX, as 192.0.2.1 or [2001:db8::1]:53; empty: the system's.",
+    )
+    dns_timeout: Seconds = _setting(kind.duration(1, 120), Seconds(15), "How long one question to the DNS may take.")
+    connect_timeout: Seconds = _setting(kind.duration(1, 300), Seconds(30), "How long a host has to take a connection.")
+    reply_timeout: Seconds = _setting(
+        kind.duration(1, 3600),
+        Seconds(300),
+        "How long a host has to greet, and to answer a command (RFC 5321 §4.5.3.2.1: 5 minutes at least).",
+    )
+    block_timeout: Seconds = _setting(
+        kind.duration(1, 3600),
+        Seconds(180),
+        "How long a host may take nothing of a message (RFC 5321 §4.5.3.2.5: 3 minutes at least).",
+    )
+    end_timeout: Seconds = _setting(
+        kind.duration(1, 3600),
+        Seconds(600),
+        "How long a host has to answer a whole message (RFC 5321 §4.5.3.2.6: 10 minutes at least).",
+    )
+    idle_timeout: Seconds = _setting(
+        kind.duration(0, 300), Seconds(5), "How long a connection is kept for the next message to the same domain."
+    )
+    max_connections_per_domain: int = _setting(
+        kind.integer(1, 1000), 10, "Connections that each worker has open to one domain at once."
     )
