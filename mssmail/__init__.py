@@ -19,7 +19,7 @@ holds the use-cases, one file a verb. Each room below holds one kind of knowledg
     policy/      facts in, verdict out: receive, send, access, retention                        pure
     audit/       the chained trail: events, verification, export
     flow/        login, gate, submit, deliver, boxes, messages, changes, purge, ...
-    servers/     net/ (streams, listeners, TLS)   smtp/   imap/   web/ (pages, oauth/)   metrics
+    servers/     net/ (streams, listeners, TLS)   smtp/ (courier/: mail out)   imap/   web/ (pages, oauth/)   metrics
     cli/ demo/   one file a noun; a whole system on one machine for a first look
 
 Imports go down only, and siblings on a line are strangers (`.importlinter` is the law, `make check` the judge):

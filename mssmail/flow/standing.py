@@ -13,7 +13,7 @@ from mssmail.base.principal import BoxKind, Principal
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.flow.house import House
 from mssmail.flow.responder import Responder
-from mssmail.identity.certificates import SIGN_IN, Certificates, Holder, Judged, Link, Operator, Purpose
+from mssmail.identity.certificates import SIGN_IN, Certificates, End, Holder, Judged, Link, Operator, Purpose
 from mssmail.identity.credentials import Credentials, Dossier
 from mssmail.identity.fault import Cause, Unfit
 from mssmail.identity.ocsp import Status
@@ -59,23 +59,25 @@ class Standing:
         assert not isinstance(holder, Operator)
         return holder
 
-    async def judge_operator(self, certificate: bytes | None) -> Operator:
-        """The same for another operator's. Raises Unfit, a Refusal(CERTIFICATE)."""
-        holder = await self._judged(certificate, (Purpose.OPERATOR,))
+    async def judge_operator(self, certificate: bytes | None, end: End = End.CLIENT) -> Operator:
+        """The same for another operator's, which calls or is called (`end`). Raises Unfit, a Refusal(CERTIFICATE)."""
+        holder = await self._judged(certificate, (Purpose.OPERATOR,), end)
         assert isinstance(holder, Operator)
         return holder
 
-    async def _judged(self, certificate: bytes | None, purposes: Sequence[Purpose]) -> Holder | Operator:
+    async def _judged(
+        self, certificate: bytes | None, purposes: Sequence[Purpose], end: End = End.CLIENT
+    ) -> Holder | Operator:
         try:
-            return await self._judge(certificate, purposes)
+            return await self._judge(certificate, purposes, end)
         except Unfit as unfit:
             _refused.labels(reason=unfit.fault.cause.value).inc()
             raise
 
-    async def _judge(self, certificate: bytes | None, purposes: Sequence[Purpose]) -> Holder | Operator:
+    async def _judge(self, certificate: bytes | None, purposes: Sequence[Purpose], end: End) -> Holder | Operator:
         if certificate is None:
             raise Unfit(Cause.NONE_SHOWN, "none was shown")
-        judged = self.certificates.identify(certificate, purposes)
+        judged = self.certificates.identify(certificate, purposes, end)
         asked, status = self._house.settings.trust.ocsp, None
         if asked != "off":
             self._lately[judged.links[0]] = judged

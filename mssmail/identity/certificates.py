@@ -33,6 +33,7 @@ from mssmail.identity.anchors import (
 )
 from mssmail.identity.fault import Cause, Fault, Unfit
 from mssmail.identity.leaf import (
+    End,
     Holder,
     Name,
     Operator,
@@ -48,7 +49,18 @@ from mssmail.identity.lists import ListReader, RevocationList, by_subject, fetch
 from mssmail.metrics.registry import counter
 from mssmail.settings.model import Trust
 
-__all__ = ["Certificates", "Examined", "Holder", "Judged", "Link", "Operator", "Organisation", "Person", "Purpose"]
+__all__ = [
+    "Certificates",
+    "End",
+    "Examined",
+    "Holder",
+    "Judged",
+    "Link",
+    "Operator",
+    "Organisation",
+    "Person",
+    "Purpose",
+]
 
 _REMEMBERED: Final = 5_000
 _REVOKED_REMEMBERED: Final = 10_000
@@ -138,7 +150,7 @@ class Certificates:
         self._reader = ListReader()
         self._trusted = self._read()
         self._seen = self._trusted.stamp
-        self._known: dict[bytes, Judged] = {}
+        self._known: dict[tuple[bytes, End], Judged] = {}
         self._revoked: dict[Link, None] = {}
         self.list_addresses: dict[str, None] = {}
         """Where certificates that were judged say that their issuers' lists are published."""
@@ -223,14 +235,14 @@ class Certificates:
         assert isinstance(judged.holder, Operator)
         return judged.holder
 
-    def identify(self, der: bytes, purposes: Sequence[Purpose] = SIGN_IN) -> Judged:
+    def identify(self, der: bytes, purposes: Sequence[Purpose] = SIGN_IN, end: End = End.CLIENT) -> Judged:
         """As `judge`, without asking whether it was revoked. Raises Unfit."""
-        judged = self._known.get(der)
+        judged = self._known.get((der, end))
         if judged is None or judged.purpose not in purposes:
-            judged = self._judge_octets(der, purposes)
+            judged = self._judge_octets(der, purposes, end)
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
-            self._known[der] = judged
+            self._known[der, end] = judged
             if self._trust.crl_distribution_points:
                 self._note_addresses(judged)
         if not judged.not_before <= self._clock.now() <= judged.not_after:
@@ -270,7 +282,7 @@ class Certificates:
         self._revoked[key] = None
         return news
 
-    def examine(self, der: bytes, purposes: Sequence[Purpose] = SIGN_IN) -> Examined:
+    def examine(self, der: bytes, purposes: Sequence[Purpose] = SIGN_IN, end: End = End.CLIENT) -> Examined:
         """Everything that is wrong with a certificate now, revocation lists included."""
         if len(der) > MAX_DER_OCTETS:
             return Examined(
@@ -283,7 +295,9 @@ class Certificates:
             certificate = x509.load_der_x509_certificate(der)
             path = (certificate,)
             issuer = certificate.issuer
-            faults += faults_of_use(certificate, usage_required=self._trust.require_client_usage)
+            faults += faults_of_use(
+                certificate, end, usage_required=self._trust.require_client_usage and end is End.CLIENT
+            )
             if is_test_name(issuer) and not self._trust.allow_test_hierarchy:
                 faults.append(Fault(Cause.TEST_HIERARCHY, "of the test hierarchy"))
             purpose, anchor = self._anchor_of(certificate, purposes)
@@ -303,9 +317,9 @@ class Certificates:
             faults += self._faults_of_revocation(_links(path), vouched=False)
         return Examined(certificate, purpose, path, holder, tuple(faults))
 
-    def _judge_octets(self, der: bytes, purposes: Sequence[Purpose]) -> Judged:
+    def _judge_octets(self, der: bytes, purposes: Sequence[Purpose], end: End) -> Judged:
         """Raises Unfit for what is wrong with it for good."""
-        found = self.examine(der, purposes)
+        found = self.examine(der, purposes, end)
         for fault in found.faults:
             if fault.cause not in _PASSING:
                 raise Unfit(fault.cause, fault.text)

@@ -7,6 +7,7 @@ from a printed string; the RDNs' order, and which attributes share one, says not
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from enum import Enum, unique
 from typing import Final
 
 from cryptography import x509
@@ -67,8 +68,17 @@ class Operator:
     """Its subject, by which the white list knows it."""
 
 
+@unique
+class End(Enum):
+    """The end of a connection at which a certificate is shown: its extended key usage."""
+
+    CLIENT = ExtendedKeyUsageOID.CLIENT_AUTH
+    SERVER = ExtendedKeyUsageOID.SERVER_AUTH
+
+
 Holder = Person | Organisation
 """Who signs in."""
+_ENDS: Final = {End.CLIENT: "signing in as a client", End.SERVER: "a server"}
 Name = Callable[[x509.Certificate], Holder | Operator]
 
 
@@ -121,10 +131,10 @@ def _only(certificate: x509.Certificate, oid: ObjectIdentifier, word: str) -> st
     return value
 
 
-def faults_of_use(certificate: x509.Certificate, *, usage_required: bool) -> Iterator[Fault]:
-    """What keeps it from being an end entity's for signing in as a client, with strong key and signature.
+def faults_of_use(certificate: x509.Certificate, end: End, *, usage_required: bool) -> Iterator[Fault]:
+    """What keeps it from being an end entity's for this end of a connection, with strong key and signature.
 
-    `usage_required`: it must say that it is for clients; else one that names no use is for any (RFC 5280 §4.2.1.12).
+    `usage_required`: it must say that it is for that; else one that names no use is for any (RFC 5280 §4.2.1.12).
     Raises UNREADABLE where its extensions can't be read.
     """
     if not strong_key(certificate):
@@ -140,13 +150,13 @@ def faults_of_use(certificate: x509.Certificate, *, usage_required: bool) -> Ite
                 yield Fault(Cause.USAGE, "its key may not sign, thus not sign in")
             case x509.ExtendedKeyUsage() as usages:
                 named = True
-                if ExtendedKeyUsageOID.CLIENT_AUTH not in usages:
-                    yield Fault(Cause.USAGE, "not for signing in as a client")
+                if end.value not in usages:
+                    yield Fault(Cause.USAGE, f"not for {_ENDS[end]}")
             case x509.UnrecognizedExtension() if extension.critical:
                 text = f"critical extension {extension.oid.dotted_string} isn't understood"
                 yield Fault(Cause.EXTENSION, text)
     if usage_required and not named:
-        yield Fault(Cause.USAGE, "doesn't say that it is for signing in as a client")
+        yield Fault(Cause.USAGE, f"doesn't say that it is for {_ENDS[end]}")
 
 
 def list_addresses(certificate: x509.Certificate) -> tuple[str, ...]:

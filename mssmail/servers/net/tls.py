@@ -49,6 +49,27 @@ def server_context(settings: Settings) -> ssl.SSLContext:
     return context
 
 
+def client_context(settings: Settings) -> ssl.SSLContext:
+    """The context of connections to other operators' hosts. Raises OSError, ssl.SSLError, as `server_context`.
+
+    A host must show a certificate for servers that chains to an anchor of operators'. Its name isn't compared: an MX
+    host's comes from the DNS; what it may be given is said by its certificate's subject, which the white list holds.
+    Dates, revocation and that subject are judged by us, before each message.
+    """
+    relay = settings.relay
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(CIPHERS)
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.verify_flags |= LEFT_TO_US | ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
+    if settings.trust.operators_ca is not None:
+        context.load_verify_locations(settings.trust.operators_ca)
+    context.load_cert_chain(relay.certificate or settings.tls.certificate, relay.key or settings.tls.key)
+    return context
+
+
 class ServerTls:
     """The certificate and anchors in service. Listeners keep `context`; a handshake takes what is newest.
 
