@@ -138,3 +138,6 @@ class Refusal(Exception):
         super().__init__(reason.value, detail)
         self.reason = reason
         self.detail = detail
+
+    def __reduce__(self) -> tuple[type, tuple[Reason, str]]:
+        return type(self), (self.reason, self.detail)

@@ -15,6 +15,7 @@ from typing import Final
 
 from mssmail.app import assembled, make_root_key
 from mssmail.base.clock import SystemClock
+from mssmail.demo.apart import apart
 from mssmail.demo.furnish import Furnishing, OnProgress, Openers
 from mssmail.demo.neighbours import TrustSpace, publish, settle
 from mssmail.demo.people import ACCOUNTS, CLAIRE, DOMAIN, Account, bulk_accounts
@@ -107,7 +108,7 @@ class Demo:
         """
         settings = load(*([] if config is None else [config]), start=self._settings())
         self._take_folder(fresh=fresh)
-        openers = Openers(self.data / OPENERS)
+        count = max(self.accounts, Openers(self.data / OPENERS).bulk_count())
         root = file_of(settings.keys.provider)
         if root is not None and not root.exists() and not (self.data / OPENERS).exists():
             make_root_key(settings)
@@ -115,12 +116,14 @@ class Demo:
         self._write_anchors(pki)
         own, space = pki.server((SERVER_NAME, HOST, "::1")), settle(pki)
         on_progress(0.05)
-        count = max(self.accounts, openers.bulk_count())
         accounts = [*ACCOUNTS, *bulk_accounts(count)]
         with ThreadPoolExecutor(1) as issuing:
             # beside Argon2, which leaves the interpreter free
             leaves = issuing.submit(lambda: [_leaf(pki, account) for account in accounts])
-            self._furnish(settings, openers, count, on_progress, lambda house: publish(house, space, own))
+            apart(
+                lambda tell: self._furnish(settings, count, tell, lambda house: publish(house, space, own)), on_progress
+            )
+        openers = Openers(self.data / OPENERS)
         shown = tuple(Shown(a, leaf, openers.of(a.address)) for a, leaf in zip(accounts, leaves.result(), strict=True))
         revoked = pki.revoked_person(CLAIRE.national_id, CLAIRE.surname, CLAIRE.given_name, CLAIRE.title)
         return Prepared(self.data, settings, pki.anchors, shown, ((revoked, ACCOUNTS[0].address),), space)
@@ -128,13 +131,13 @@ class Demo:
     def _furnish(
         self,
         settings: Settings,
-        openers: Openers,
         count: int,
         on_progress: OnProgress,
         publish_list: Callable[[House], Coroutine[None, None, None]],
     ) -> None:
         with assembled(settings) as assembly:
             standing = Standing(assembly.house, assembly.certificates())
+            openers = Openers(self.data / OPENERS)
             work = Furnishing(assembly.house, standing, openers, count, self.data / "extracts")
             asyncio.run(work.furnish(lambda share: on_progress(0.05 + 0.85 * share)))
             asyncio.run(publish_list(assembly.house))

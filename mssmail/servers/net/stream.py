@@ -234,7 +234,11 @@ class Stream(asyncio.Protocol):
         try:
             transport.write(go_ahead)
             secured = await self._loop.start_tls(
-                transport, self, context, server_side=True, ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S
+                transport,
+                transport.get_protocol(),
+                context,
+                server_side=True,
+                ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S,
             )
         except (OSError, EOFError, ssl.SSLError) as error:
             self.abort()

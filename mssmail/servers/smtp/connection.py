@@ -301,8 +301,16 @@ class Connection(SMTP):
         self._writer.write(b"".join(self._out) + replies.START_TLS)
         self._out.clear()
         self._deadline, self._handshaking, self._waiting = self.loop.time() + HANDSHAKE_TIMEOUT_S, True, True
+        clear = self._writer.transport
         try:
-            await self._writer.start_tls(self._server.tls, ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S)
+            await self._writer.drain()
+            secured = await self.loop.start_tls(
+                clear,
+                clear.get_protocol(),
+                self._server.tls,
+                server_side=True,
+                ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S,
+            )
         except (OSError, EOFError):
             _broken.inc()
             self.abort()
@@ -311,6 +319,7 @@ class Connection(SMTP):
             self._handshaking = self._waiting = False
         if self._closing:
             raise Gone
-        self.transport = self._writer.transport
+        # a second writer would do, but that the first one's end closes what is below
+        self._writer._transport = self.transport = secured  # type: ignore[attr-defined]
         self._tls = True
         self.door = Door("smtp", self.door.client, peer_certificate(self.transport))
