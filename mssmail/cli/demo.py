@@ -24,6 +24,7 @@ def demo(
     workers: Annotated[int, typer.Option(min=1, max=64, help="Worker processes.")] = 1,
 ) -> None:
     """Start a whole system on this machine: certificates, directory, accounts, all listeners. Ctrl-C stops it."""
+    from mssmail.demo.apart import Lost
     from mssmail.demo.run import Demo, NotADemo
     from mssmail.settings.reload import Configuration
 
@@ -32,7 +33,7 @@ def demo(
     try:
         with faults_told(), screen.progress("preparing") as advance:
             prepared = wanted.prepare(file, fresh=fresh, on_progress=lambda done: advance(done, 1.0))
-    except NotADemo as error:
+    except (NotADemo, Lost) as error:
         raise Stop(UNUSABLE, str(error)) from None
     check_startable(prepared.settings)
     raise typer.Exit(keep(Configuration(prepared.settings, prepared.read_again), prepared.announce, prepared.config))

@@ -176,10 +176,23 @@ class _Looker:
     def _look_in_memory(self, stretch: Stretch, undecided: list[int]) -> list[int]:
         """Judge header fields of messages just kept: by what would stand in columns, else by their headers."""
         held, entry = self._held, self._house.fresh.entry
-        _judge_entries(stretch, self._columned, {i: entry(held[i]) for i in undecided if i in held})
+        undecided = self._passed_over(stretch, [i for i in undecided if i in held])
+        _judge_entries(stretch, self._columned, {i: entry(held[i]) for i in undecided})
         undecided = stretch.undecided(self._key)
         _ask(stretch, self._columned, {i: by_record(held[i].record) for i in undecided if i in held})
         return stretch.undecided(self._key)
+
+    def _passed_over(self, stretch: Stretch, undecided: list[int]) -> list[int]:
+        """Judge those whose headers show at a glance that they don't match; what still is undecided of them."""
+        headers = {index: self._held[index].record.header for index in undecided}
+        for leaf in self._columned:
+            if isinstance(leaf, Header):
+                text = leaf.text
+                lacking = [
+                    i for i, header in headers.items() if header is not None and columns_of_fields.lacks(header, text)
+                ]
+                stretch.learn(leaf, stretch.mask([]), stretch.mask(lacking))
+        return self._still(stretch, undecided)
 
     def _ranges(self, indexes: Sequence[int]) -> list[tuple[int, int]]:
         ranges = self._view.uid_ranges(indexes)

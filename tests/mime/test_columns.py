@@ -90,3 +90,19 @@ def test_what_lies_on_disk() -> None:
     assert one[:18] == b"\x01\x08" + b"\1\0\0\0" + b"\5" + bytes(7) + (738_000).to_bytes(4, "little")
     assert one[18:].startswith(b"\4from" + b"\5\0\0\0" + b"\5\0\0\0" + b"\0from" + b"\2to")
     assert one.endswith(b"\x08reply-to" + b"\x09\0\0\0" * 2 + b"\0reply-to")
+
+
+@given(LINES, st.sampled_from(("", "a", "ab", "B", "ba", "b ", "z", "É")), st.sampled_from((b"\r\n", b"\n")))
+def test_lacks(lines: list[tuple[bytes, bytes]], text: str, end: bytes) -> None:
+    """What a glance at the whole header rules out stands in no field."""
+    header = b"".join(name + b": " + value.replace(b"\r\n", end) + end for name, value in lines)
+    if columns.lacks(header, text):
+        for name, _ in lines:
+            assert not any(normalise(text) in normalise(value) for value in header_values(header, name.lower()))
+
+
+def test_lacks_something() -> None:
+    """A plain header without the text is told at a glance; one that has it, or any text at all, isn't."""
+    header = b"From: medecin05@demo.mssante.fr\r\nSubject: Compte\r\n rendu\r\n\r\n"
+    assert columns.lacks(header, "medecin03")
+    assert not any(columns.lacks(header, text) for text in ("MEDECIN05", "compte rendu", ""))
