@@ -33,6 +33,22 @@ class Kind(IntEnum):
     """At MAIL or with its message; a refused recipient is a `recipient-refused`."""
     RECEPTION_REPEATED = 27
 
+    QUEUED = 150
+    """For a recipient at another operator's."""
+    RELAYED = 151
+    """The other operator took it over."""
+    RELAY_DEFERRED = 152
+    """An attempt failed; it is tried again."""
+    RELAY_FAILED = 153
+    """For good, or at the end of the queue's lifetime."""
+    RELAY_DELAYED = 154
+    """The sender was to be told that it still waits."""
+    QUEUE_CHANGED = 155
+    """By an administrator: held, released, tried at once, dropped."""
+    DOMAIN_PAUSED = 156
+    """By an administrator: nothing is given to a domain."""
+    DOMAIN_RESUMED = 157
+
     LISTED = 30
     """Headers, envelopes or structures were shown."""
     READ = 31

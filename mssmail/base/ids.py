@@ -1,9 +1,11 @@
 """Identifiers, each a type of its own so that one can't stand where another is meant."""
 
-from typing import NewType
+from typing import Final, NewType
 
 AccountId = NewType("AccountId", int)
 """A mailbox account's number, from 1, never reused."""
+POST: Final = AccountId(0)
+"""Nobody's: what is on its way to other operators is wrapped for it, whoever sent it."""
 FolderId = NewType("FolderId", int)
 """A folder's number, unique over all accounts, never reused (so it serves as UIDVALIDITY's partner)."""
 Uid = NewType("Uid", int)

@@ -106,3 +106,18 @@ class Recipient:
     term_s: int | None = None
     """The account's own retention term, None for the default."""
     wishes: RecipientWishes = NO_WISHES
+
+
+@dataclass(frozen=True, slots=True)
+class Beyond:
+    """A recipient at another operator's that the gate let in: no account is behind it here."""
+
+    address: Address
+    wishes: RecipientWishes = NO_WISHES
+
+    @property
+    def domain(self) -> str:
+        return self.address.domain
+
+
+LetIn = Recipient | Beyond

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from mssmail.base.clock import Clock
-from mssmail.base.ids import AccountId, BodyId, Period
+from mssmail.base.ids import POST, AccountId, BodyId, Period
 from mssmail.crypto.body import subkey
 from mssmail.crypto.envelope import Unsealable, seal, unseal
 from mssmail.crypto.format import (
@@ -54,7 +54,8 @@ class KeyRing:
         """An account's key. Raises KeyDestroyed where it was destroyed or never made."""
         key = self._accounts.get(account)
         if key is None:
-            key = self.store.find(KeyKind.ACCOUNT, account)
+            find = self.store.obtain if account == POST else self.store.find
+            key = find(KeyKind.ACCOUNT, account)
             if key is None:
                 raise KeyDestroyed(KeyKind.ACCOUNT.value, account)
             if len(self._accounts) >= _CACHE_ENTRIES:

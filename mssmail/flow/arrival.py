@@ -13,13 +13,14 @@ from cryptography.hazmat.primitives import hashes
 from mssmail.audit.events import Event, Value
 from mssmail.base.address import Address
 from mssmail.base.clock import utc
-from mssmail.base.principal import Recipient
+from mssmail.base.principal import Beyond, LetIn, Recipient
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.base.relay import NO_WISHES, Notify, RecipientWishes, Wishes
 from mssmail.flow.allowance import Allowance
 from mssmail.flow.deliver import Replay, deliver
 from mssmail.flow.house import House
-from mssmail.flow.keep import Keeper
+from mssmail.flow.keep import Keeper, Kept
+from mssmail.flow.queue import Work
 from mssmail.metrics.registry import counter
 from mssmail.mime.addresses import mailboxes
 from mssmail.mime.dates import format_date
@@ -61,7 +62,7 @@ def authors(header: HeaderBlock) -> list[Address]:
     return found
 
 
-def wished(wishes: Wishes, recipients: Sequence[Recipient]) -> dict[str, Value]:
+def wished(wishes: Wishes, recipients: Sequence[LetIn]) -> dict[str, Value]:
     """What the trail says of what a sender asked for, beside addresses: nothing of what wasn't asked."""
     details: dict[str, Value] = {
         "utf8": wishes.utf8,
@@ -90,9 +91,10 @@ def _spelt(wishes: RecipientWishes) -> str:
 class Arrival:
     """One message. `write` all of it, then `finish`, or `abort`."""
 
-    def __init__(self, house: House, recipients: Sequence[Recipient], wishes: Wishes) -> None:
+    def __init__(self, house: House, recipients: Sequence[LetIn], wishes: Wishes) -> None:
         self._house = house
-        self._recipients = recipients
+        self._recipients = [each for each in recipients if isinstance(each, Recipient)]
+        self._beyond = [each for each in recipients if isinstance(each, Beyond)]
         self._wishes = wishes
         self._allowance: Allowance | None = None
         """What the message counts against."""
@@ -116,6 +118,10 @@ class Arrival:
 
     async def _last_look(self) -> None:
         """What may have changed while the message came. Raises Refusal."""
+
+    async def _also(self, kept: Kept) -> Sequence[Work]:
+        """What else is done in the transaction that accepts the message. Raises Refusal."""
+        return ()
 
     def _event(self) -> Event:
         """What the trail says of the message, `id` among its details."""
@@ -213,7 +219,8 @@ class Arrival:
             assert self._keeper.root is not None
             self._judge(self._keeper.root)
             event, replay = self._event(), self._replay()
-            repeated = await deliver(self._house, kept, self._recipients, event, replay, self._allowance)
+            also = await self._also(kept)
+            repeated = await deliver(self._house, kept, self._recipients, event, replay, self._allowance, also)
         except Refusal as refusal:
             await self._keeper.abort()
             await self._trace(refusal)
@@ -225,7 +232,7 @@ class Arrival:
         await self._keeper.abort()
 
     def _replay(self) -> Replay:
-        recipients = sorted(r.address.key for r in self._recipients)
+        recipients = sorted([r.address.key for r in self._recipients] + [r.address.key for r in self._beyond])
         envelope = "\0".join([*self._envelope(), *recipients])
         digest = self._house.keys.digest("replay", envelope.encode() + b"\0" + self._digest.finalize())
         self.replay_digest = digest

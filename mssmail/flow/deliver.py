@@ -10,6 +10,7 @@ from mssmail.base.refusal import Reason, Refusal
 from mssmail.flow.allowance import Allowance
 from mssmail.flow.house import House
 from mssmail.flow.keep import Kept, Wrap, wrap_for
+from mssmail.flow.queue import Work
 from mssmail.metrics.registry import counter
 from mssmail.store import accounts, folders, messages, replays
 from mssmail.store.interface import Transaction
@@ -57,10 +58,12 @@ async def deliver(
     submitted: Event,
     replay: Replay | None,
     allowance: Allowance | None = None,
+    also: Sequence[Work] = (),
 ) -> str | None:
     """Deliver to every recipient's INBOX, or to none; the queue id of the earlier submission that this one repeats.
 
-    `allowance`: what the message counts against. Durable on return. Raises Refusal(STORAGE_FULL, SENDING_LIMIT,
+    `allowance`: what the message counts against; `also`: what else belongs to the same transaction, with the body's row
+    written, as queueing it for other operators. Durable on return. Raises Refusal(STORAGE_FULL, SENDING_LIMIT,
     UNAVAILABLE).
     """
     now = house.clock.now()
@@ -77,6 +80,8 @@ async def deliver(
         store_bodies(tx, [(kept, wraps)])
         tx.trail(submitted)
         _put(tx, kept, recipients, wraps, int(now), submitted)
+        for each in also:
+            each(tx)
         return None
 
     repeated = await house.write.run(work)

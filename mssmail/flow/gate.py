@@ -10,10 +10,10 @@ from typing import Final
 from mssmail.audit.events import Event, Kind, Value
 from mssmail.base.address import Address
 from mssmail.base.ids import AccountId
-from mssmail.base.principal import BoxKind, Peer, Principal, Recipient
+from mssmail.base.principal import Beyond, BoxKind, LetIn, Peer, Principal, Recipient
 from mssmail.base.refusal import Refusal
 from mssmail.base.rights import NONE
-from mssmail.directory.model import SnapshotInfo
+from mssmail.directory.model import Box, SnapshotInfo
 from mssmail.flow.house import House
 from mssmail.flow.lookups import Lookups
 from mssmail.flow.patients import Patients
@@ -48,7 +48,7 @@ class Gate:
         self._struck: dict[tuple[BoxKind, str], bool] = {}
         self._struck_in: SnapshotInfo | None = None
 
-    async def recipient(self, principal: Principal, address: Address, size_octets: int | None = None) -> Recipient:
+    async def recipient(self, principal: Principal, address: Address, size_octets: int | None = None) -> LetIn:
         """Let a recipient in. `size_octets`: announced by SIZE.
 
         Raises Refusal(OUTSIDE_TRUST, SUSPENDED, DIRECTORY_STALE, STRUCK_OFF, NO_MAILBOX, NOT_REGISTERED, OVER_QUOTA,
@@ -61,7 +61,7 @@ class Gate:
 
     async def recipients(
         self, principal: Principal, addresses: Sequence[Address], size_octets: int | None = None
-    ) -> list[Recipient | Refusal]:
+    ) -> list[LetIn | Refusal]:
         """The same for recipients that came in one go: each let in, or refused on its own, in their order."""
         decided = await self.foresee(addresses, size_octets)
         await self._trace(principal, addresses, decided)
@@ -69,14 +69,14 @@ class Gate:
 
     async def recipients_from(
         self, peer: Peer, sender: Address | None, addresses: Sequence[Address], size_octets: int | None = None
-    ) -> list[Recipient | Refusal]:
+    ) -> list[LetIn | Refusal]:
         """The same where another operator writes, in a sender's name: never beyond our own domains (RELAY, PATIENT)."""
         rows = await self._rows(addresses)
         patient = sender if sender is not None and self._patients.includes(sender) else None
         answered: frozenset[AccountId] = frozenset()
         if patient is not None:
             answered = await self._patients.answered(patient, [row.account_id for row in rows if row is not None])
-        decided: list[Recipient | Refusal] = []
+        decided: list[LetIn | Refusal] = []
         for address, row in zip(addresses, rows, strict=True):
             unanswered = patient is not None and (row is None or row.account_id not in answered)
             outside = Outside(patient_unanswered=unanswered)
@@ -84,7 +84,7 @@ class Gate:
         await self._trace(peer, addresses, decided)
         return decided
 
-    async def foresee(self, addresses: Sequence[Address], size_octets: int | None = None) -> list[Recipient | Refusal]:
+    async def foresee(self, addresses: Sequence[Address], size_octets: int | None = None) -> list[LetIn | Refusal]:
         """What `recipients` decides, for an administrator who asks: nobody writes, so nothing is traced."""
         rows = await self._rows(addresses)
         return [self._decide(a, row, size_octets or 0) for a, row in zip(addresses, rows, strict=True)]
@@ -98,7 +98,7 @@ class Gate:
 
     def _decide(
         self, address: Address, row: AccountRow | None, size_octets: int, outside: "Outside | None" = None
-    ) -> Recipient | Refusal:
+    ) -> LetIn | Refusal:
         try:
             if outside is not None and (not self._is_own(address) or outside.patient_unanswered):
                 # what else is known of the address plays no part
@@ -110,13 +110,15 @@ class Gate:
             return refusal
         if isinstance(verdict, Deny):
             return verdict.refusal()
+        if not self._is_own(address):
+            return Beyond(address)
         assert row is not None
         return Recipient(address, row.account_id, row.term_s)
 
     def _facts(self, address: Address, row: AccountRow | None, size_octets: int) -> RecipientFacts:
         """Raises Refusal(UNAVAILABLE) where the directory is needed and there is none."""
         if not self._is_own(address):
-            return RecipientFacts(own_domain=False)
+            return self._facts_beyond(address)
         if row is None or row.kind == BoxKind.EMP.value:  # an employee has no box
             stale = self._standing.directory_stale()
             listed, holder_listed = self._listed(address)
@@ -132,6 +134,25 @@ class Gate:
             holder_listed=not suspended and not self._struck_off(dossier),
             octets_left=row.quota_octets - row.used_octets,
             octets_announced=size_octets,
+        )
+
+    def _facts_beyond(self, address: Address) -> RecipientFacts:
+        """Of another operator's box. Raises Refusal(UNAVAILABLE) where the directory is needed and there is none."""
+        white_list = self._house.white_list.current()
+        if white_list is None or not white_list.lists(address.domain):
+            return RecipientFacts(own_domain=False, list_in_service=white_list is not None)
+        if self._patients.includes(address):
+            sound = self._patients.is_sound(address)
+            return RecipientFacts(own_domain=False, list_in_service=True, domain_listed=True, patient_sound=sound)
+        boxes = self._house.directory.box(address.key)
+        return RecipientFacts(
+            own_domain=False,
+            list_in_service=True,
+            domain_listed=True,
+            directory_stale=self._standing.directory_stale(),
+            box_listed=bool(boxes),
+            box_holder_listed=self._any_holder_listed(boxes),
+            unlisted_boxes=self._house.settings.trust_list.unlisted_boxes,
         )
 
     def _struck_off(self, dossier: Dossier) -> bool:
@@ -154,7 +175,12 @@ class Gate:
         if not boxes:
             known = directory.person(address.local.upper()) is not None
             return known, known
-        return True, any(
+        return True, self._any_holder_listed(boxes)
+
+    def _any_holder_listed(self, boxes: Sequence[Box]) -> bool:
+        """Whether one of these rows' holders is in the newest extract."""
+        directory = self._house.directory
+        return any(
             directory.person(box.national_id) is not None
             if box.national_id is not None
             else box.structure_id is None or directory.structure(box.structure_id) is not None
@@ -162,7 +188,7 @@ class Gate:
         )
 
     async def _trace(
-        self, principal: Principal | Peer, addresses: Sequence[Address], decided: Sequence[Recipient | Refusal]
+        self, principal: Principal | Peer, addresses: Sequence[Address], decided: Sequence[LetIn | Refusal]
     ) -> None:
         """Count all, and write the refused ones to the trail in one transaction."""
         events = []

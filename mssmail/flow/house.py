@@ -10,6 +10,7 @@ from mssmail.base.ids import BodyId
 from mssmail.crypto.keys import KeyRing
 from mssmail.directory.lookup import Directory
 from mssmail.directory.trustlist import Trust
+from mssmail.flow.bell import Bell
 from mssmail.flow.changes import Changes
 from mssmail.flow.fresh import Fresh
 from mssmail.flow.shelf import Shelf
@@ -62,6 +63,8 @@ class House:
     """How many sign-ins may take up Argon2 at once."""
     shelf: Shelf = field(default_factory=Shelf)
     fresh: Fresh = field(default_factory=Fresh)
+    bell: Bell = field(default_factory=Bell)
+    """Rung once something was queued for other operators."""
 
     def renew(self, settings: Settings) -> None:
         """Put other settings in force, for whoever reads them from here on: all else stays what it is for good."""

@@ -9,7 +9,7 @@ import sys
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from mssmail.base.ids import AccountId, BodyId, Period
 from mssmail.base.refusal import Reason, Refusal
@@ -148,7 +148,16 @@ class Wrap:
     wrapped: bytes
 
 
-async def wrap_for(house: House, kept: Kept, account: AccountId, term_s: int | None, arrived_at: float) -> Wrap:
+class Keyed(Protocol):
+    """A body and its key."""
+
+    @property
+    def body(self) -> BodyId: ...
+    @property
+    def key(self) -> bytes: ...
+
+
+async def wrap_for(house: House, kept: Keyed, account: AccountId, term_s: int | None, arrived_at: float) -> Wrap:
     """Wrap a body's key for an account; the period's key is on disk before this returns. Raises Refusal."""
     retention = house.settings.retention
     period = period_of(arrived_at, retention.default if term_s is None else term_s, retention.period)

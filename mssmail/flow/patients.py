@@ -1,8 +1,8 @@
 """Patients as senders: who one is, and whether a professional may be written to by them.
 
 A patient's address is the INS matricule at the patients' domain. Patients write only in answer to a professional who
-wrote to them first, and only where `patients.may_answer` says so. Who wrote to whom is known to whoever sends mail out
-(`Correspondence`); while nothing is sent to patients from here, nobody has.
+wrote to them first, and only where `patients.may_answer` says so. Who wrote to whom is noted by `queue` in the
+transaction that accepts the professional's message.
 """
 
 from collections.abc import Sequence
@@ -12,6 +12,8 @@ from mssmail.base.address import Address
 from mssmail.base.ids import AccountId
 from mssmail.base.ins import is_ins
 from mssmail.flow.house import House
+from mssmail.flow.queue import patient_digest
+from mssmail.store import correspondence
 
 
 class Correspondence(Protocol):
@@ -21,19 +23,25 @@ class Correspondence(Protocol):
         """Those of the accounts that have written to a patient. Raises Refusal(UNAVAILABLE)."""
 
 
-class NoCorrespondence:
-    """Nobody has."""
+class Noted:
+    """As the queue noted it, within `patients.answer_term`."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
 
     async def wrote_to(self, patient: Address, accounts: Sequence[AccountId]) -> frozenset[AccountId]:
-        return frozenset()
+        house = self._house
+        digest = patient_digest(house.keys, patient)
+        since = int(house.clock.now() - house.settings.patients.answer_term)
+        return await house.read.run(lambda tx: correspondence.wrote_since(tx, digest, accounts, since))
 
 
 class Patients:
     """The rule for patients."""
 
-    def __init__(self, house: House, correspondence: Correspondence | None = None) -> None:
+    def __init__(self, house: House, known: Correspondence | None = None) -> None:
         self._house = house
-        self._correspondence = correspondence or NoCorrespondence()
+        self._correspondence = known or Noted(house)
 
     def includes(self, address: Address) -> bool:
         """Whether an address is at the patients' domain."""

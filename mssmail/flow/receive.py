@@ -10,7 +10,7 @@ from typing import Final
 
 from mssmail.audit.events import Event, Kind, Value
 from mssmail.base.address import Address
-from mssmail.base.principal import Peer, Recipient
+from mssmail.base.principal import LetIn, Peer
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.base.relay import Wishes
 from mssmail.flow.arrival import MAX_RECEIVED, Arrival, authors, date_of, untraced, wished
@@ -40,7 +40,7 @@ class Reception(Arrival):
         operators: Operators,
         peer: Peer,
         sender: Address | None,
-        recipients: Sequence[Recipient],
+        recipients: Sequence[LetIn],
         wishes: Wishes,
         *,
         protocol: str,

@@ -11,7 +11,7 @@ from typing import Final
 
 from mssmail.audit.events import Event, Kind, Value
 from mssmail.base.address import Address
-from mssmail.base.principal import BoxKind, Principal, Recipient
+from mssmail.base.principal import BoxKind, LetIn, Principal
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.base.relay import Wishes
 from mssmail.flow.allowance import Allowance
@@ -19,6 +19,8 @@ from mssmail.flow.arrival import MAX_RECEIVED, Arrival, authors, date_of, untrac
 from mssmail.flow.gate import Gate
 from mssmail.flow.hourly import Hourly
 from mssmail.flow.house import House
+from mssmail.flow.keep import Kept
+from mssmail.flow.queue import Queue, Work
 from mssmail.metrics.registry import counter
 from mssmail.mime.headers import HeaderBlock, edit
 from mssmail.mime.node import Node
@@ -42,7 +44,7 @@ class Submission(Arrival):
         gate: Gate,
         principal: Principal,
         sender: Address | None,
-        recipients: Sequence[Recipient],
+        recipients: Sequence[LetIn],
         wishes: Wishes,
         *,
         uncapped: bool = False,
@@ -66,9 +68,7 @@ class Submission(Arrival):
         name = self._house.settings.server.name
         date = date_of(now)
         id_and_date = f"id {self.queue_id}{self._priority()};\r\n ".encode() + date
-        trace = (
-            f"Return-Path: <{self._sender or ''}>\r\nReceived: by {name} (mssmail) with {self._protocol()} ".encode()
-        )
+        trace = self._return_path() + f"Received: by {name} (mssmail) with {self._protocol()} ".encode()
         trace += id_and_date + b"\r\n"
         added = []
         if b"date" not in header:
@@ -78,6 +78,22 @@ class Submission(Arrival):
         if not added and b"bcc" not in header:
             return trace + block
         return edit(block, prepend=trace, append=added)
+
+    def _return_path(self) -> bytes:
+        return f"Return-Path: <{self._sender or ''}>\r\n".encode()
+
+    async def _also(self, kept: Kept) -> Sequence[Work]:
+        if not self._beyond:
+            return ()
+        work = await Queue(self._house).enqueue_work(
+            kept,
+            self._sender,
+            self._beyond,
+            self._wishes,
+            account=self._principal.account,
+            skipped_octets=len(self._return_path()),
+        )
+        return (work,)
 
     def _protocol(self) -> str:
         """RFC 3848, RFC 6531 §4.3: submission over TLS, signed in."""
@@ -96,10 +112,10 @@ class Submission(Arrival):
 
     def _event(self) -> Event:
         details: dict[str, Value] = {
-            **wished(self._wishes, self._recipients),
+            **wished(self._wishes, (*self._recipients, *self._beyond)),
             "id": self.queue_id,
             "octets": self._size,
-            "recipients": len(self._recipients),
+            "recipients": len(self._recipients) + len(self._beyond),
             "person": self._principal.person,
             "client": self._principal.client,
         }
@@ -123,6 +139,8 @@ class Submission(Arrival):
 
     def _taken(self) -> None:
         _accepted.inc()
+        if self._beyond:
+            self._house.bell.ring()
 
     async def _trace(self, refusal: Refusal) -> None:
         """A refusal that can't be traced because the disk is full is still told to the sender."""

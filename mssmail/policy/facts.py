@@ -35,6 +35,14 @@ class RecipientFacts:
     """Whether it is another operator that writes."""
     patient_unanswered: bool = False
     """Whether a patient writes, and may not to this one."""
+    list_in_service: bool = False
+    """Whether there is a white list to know other domains by."""
+    domain_listed: bool = False
+    """Whether it has the domain."""
+    patient_sound: bool | None = None
+    """At the patients' domain: whether it is an address that a patient can have; None at any other."""
+    unlisted_boxes: bool = True
+    """Whether an address beyond our domains needn't be in the directory."""
     octets_left: int = 0
     """Quota less what is used; below zero where a message overshot."""
     octets_announced: int = 0

@@ -11,8 +11,8 @@ from mssmail.policy.verdict import ALLOW, Deny, Verdict
 def receive(facts: RecipientFacts) -> Verdict:
     """Decide on one recipient."""
     if not facts.own_domain:
-        # whatever is relayed for this server's own people: for others nothing ever is
-        return Deny(Reason.RELAY if facts.from_outside else Reason.OUTSIDE_TRUST, "not a domain of this server")
+        # what is relayed is this server's own people's: for others nothing ever is
+        return Deny(Reason.RELAY, "not a domain of this server") if facts.from_outside else _beyond(facts)
     if facts.patient_unanswered:
         # before anything that would tell a stranger who is here
         return Deny(Reason.PATIENT)
@@ -32,6 +32,21 @@ def receive(facts: RecipientFacts) -> Verdict:
             return Deny(Reason.STRUCK_OFF, "box listed, its holder absent from the newest extract")
         return Deny(Reason.NO_MAILBOX, "holder known, no account")
     return Deny(Reason.NOT_REGISTERED)
+
+
+def _beyond(facts: RecipientFacts) -> Verdict:
+    """Another operator's box: its domain must be listed; the directory may know that its holder is gone."""
+    if not facts.list_in_service:
+        return Deny(Reason.UNAVAILABLE, "no white list is in service")
+    if not facts.domain_listed:
+        return Deny(Reason.OUTSIDE_TRUST, "the white list doesn't have the domain")
+    if facts.patient_sound is not None:
+        return ALLOW if facts.patient_sound else Deny(Reason.NOT_REGISTERED, "no INS matricule with its key")
+    if facts.directory_stale:
+        return Deny(Reason.DIRECTORY_STALE)
+    if facts.box_listed:
+        return ALLOW if facts.box_holder_listed else Deny(Reason.STRUCK_OFF, "holder absent from the newest extract")
+    return ALLOW if facts.unlisted_boxes else Deny(Reason.NOT_REGISTERED, "no box of that address in the directory")
 
 
 def _within_quota(facts: RecipientFacts) -> Verdict:

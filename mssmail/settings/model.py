@@ -17,6 +17,7 @@ from mssmail.settings.field import required as _required
 from mssmail.settings.field import setting as _setting
 from mssmail.settings.kind import AnyKind, Port
 from mssmail.settings.provider import OpenIdProvider
+from mssmail.settings.queue import Queue
 from mssmail.settings.trust_space import Operators, Patients, Relay, TrustList
 from mssmail.settings.units import Octets, Seconds
 
@@ -537,6 +538,7 @@ class Settings:
     operators: Operators = field(default_factory=Operators)
     patients: Patients = field(default_factory=Patients)
     relay: Relay = field(default_factory=Relay)
+    queue: Queue = field(default_factory=Queue)
     audit: Audit = field(default_factory=Audit)
     admin: Admin = field(default_factory=Admin)
     log: Log = field(default_factory=Log)

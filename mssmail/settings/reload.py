@@ -32,9 +32,10 @@ LIVE: Final = frozenset(
         "store": "inline_max quota",
         "directory": "allowed_professions shrink_limit source source_ca refresh_interval fhir fhir_key stale_after "
         "max_age",
-        "trust_list": "source source_ca refresh_interval shrink_limit stale_after",
+        "trust_list": "source source_ca refresh_interval shrink_limit stale_after unlisted_boxes",
         "operators": "max_connections max_messages_per_hour max_recipients",
-        "patients": "domain may_answer",
+        "patients": "domain may_answer answer_term",
+        "queue": "lifetime delay_notice",
         "audit": "retention checkpoint_interval",
         "admin": "two_persons order_lifetime",
     }.items()

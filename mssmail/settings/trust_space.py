@@ -40,6 +40,12 @@ class TrustList:
     stale_after: Seconds = _setting(
         kind.duration(1), Seconds(3 * DAY), "Age of the list from which an alarm is raised once a day; it serves on."
     )
+    unlisted_boxes: bool = _setting(
+        kind.switch(),
+        True,
+        "Whether mail may go to an address at a listed domain that the directory has no box for; red-listed boxes "
+        "aren't in its extracts.",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,9 @@ class Patients:
         kind.switch(),
         False,
         "Whether a patient may write to a professional who wrote to them first; to others none ever may.",
+    )
+    answer_term: Seconds = _setting(
+        kind.duration(DAY), Seconds(365 * DAY), "How long after a professional last wrote to a patient that is known."
     )
 
 

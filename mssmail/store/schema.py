@@ -223,6 +223,84 @@ replays = _rowless(
     Column("queue_id", String(24), nullable=False),
 )
 
+queue_messages = _table(
+    # Messages that other operators are to be given, and for some days those that were: their body is wrapped for
+    # `base.ids.POST` while a recipient waits.
+    "queue_messages",
+    _id("queue_id"),  # from the numbers of bodies; a submission's is its body's own
+    _int("body_id"),
+    _int("account_id"),  # who sent it; 0: another operator's or the server's own
+    _int("period"),  # of the wrap
+    _int("size_octets"),
+    _int("waiting"),  # recipients that aren't at their end
+    _int("created_at"),
+    _int("expires_at"),
+    _maybe("deadline_at"),  # of the notice of delay, then of the lifetime; NULL: nothing waits
+    _maybe("ended_at"),
+    _blob("sealed"),  # sender and wishes, under the system key
+    Index("queue_messages_body", "body_id"),
+    Index("queue_messages_deadline", "deadline_at"),
+    Index("queue_messages_ended", "ended_at"),
+)
+
+queue_recipients = _rowless(
+    "queue_recipients",
+    _id("queue_id"),
+    _id("number"),  # from 1, in the envelope's order
+    _blob("domain_digest"),
+    Column("state", SmallInteger, nullable=False),  # store.queue.State
+    _int("due_at"),  # of the next attempt
+    _int("attempts"),
+    _int("changed_at"),
+    Column("cause", String(16)),  # of the last attempt: base.relay.Cause
+    _blob("sealed"),  # address and wishes, under the system key
+    Index("queue_recipients_due", "domain_digest", "state", "due_at", "queue_id"),
+)
+
+queue_attempts = _rowless(
+    # What came of each attempt: the trace that a sender is shown.
+    "queue_attempts",
+    _id("queue_id"),
+    _id("number"),
+    _id("attempt"),
+    _int("at"),
+    Column("cause", String(16), nullable=False),
+    _int("code"),  # of the peer's reply; 0: none
+    _blob("sealed"),  # peer, TLS and answer, under the system key
+)
+
+queue_domains = _rowless(
+    # Where mail goes: when there is something to do, and how the operator there fares.
+    "queue_domains",
+    Column("domain_digest", LargeBinary, primary_key=True),
+    _int("next_at"),  # of the next lease; far off where nothing waits
+    _int("retry_at", 0),  # nothing is tried before
+    _int("failures", 0),  # connections in a row that came to nothing
+    _int("paused", 0),  # 1: an administrator's
+    Column("cause", String(16)),  # of the last failure
+    _blob("sealed"),  # its name, under the system key
+    Index("queue_domains_next", "paused", "next_at"),
+)
+
+queue_leases = _rowless(
+    # A message on its way to a domain, in one worker's hands.
+    "queue_leases",
+    _id("queue_id"),
+    Column("domain_digest", LargeBinary, primary_key=True),
+    _int("slot"),
+    _int("fence"),  # a number given once
+    _int("until_ms"),
+)
+
+correspondence = _rowless(
+    # Who wrote to which patient, who may answer then.
+    "correspondence",
+    Column("patient_digest", LargeBinary, primary_key=True),
+    _id("account_id"),
+    _int("at"),  # the last time
+    Index("correspondence_at", "at"),
+)
+
 grants = _rowless(
     "grants",
     _id("grant_id"),

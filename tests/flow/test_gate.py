@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mssmail.base.address import Address
-from mssmail.base.principal import Principal, Recipient
+from mssmail.base.principal import Beyond, Principal, Recipient
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.demo import people as demo
 from mssmail.flow.people import NewAccount
@@ -148,3 +148,23 @@ async def test_envelope_sender_traced(town: Town, claire: Principal) -> None:
     kind, account, outcome, said = town.events()[-1]
     assert (kind, account, outcome) == ("submission-refused", claire.account, "not-your-address")
     assert said["s"] == str(address(PAUL))
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("dr.house@hopital.mssante.fr", None),
+        ("185057800608491@patient.mssante.fr", None),
+        ("185057800608492@patient.mssante.fr", Reason.NOT_REGISTERED),
+        ("paul@patient.mssante.fr", Reason.NOT_REGISTERED),
+        ("dr.house@sub.hopital.mssante.fr", Reason.OUTSIDE_TRUST),
+    ],
+)
+async def test_beyond(town: Town, claire: Principal, text: str, reason: Reason | None) -> None:
+    """At a domain of the white list a box is let in, red-listed or not; a patient's, where it can be one."""
+    (decided,) = await town.gate.recipients(claire, [parsed(text)])
+    assert decided == Beyond(parsed(text)) if reason is None else isinstance(decided, Refusal)
+    if isinstance(decided, Refusal):
+        assert decided.reason is reason
+        kind, account, outcome, said = town.events()[-1]
+        assert (kind, account, outcome, said["s"]) == ("recipient-refused", claire.account, decided.reason.value, text)

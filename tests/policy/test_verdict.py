@@ -1,5 +1,6 @@
 """The pure decisions: every combination has one answer, in the order that the rules give."""
 
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -22,8 +23,9 @@ def said(verdict: Verdict) -> Reason | None:
 @pytest.mark.parametrize(
     ("facts", "reason"),
     [
-        (RecipientFacts(False), Reason.OUTSIDE_TRUST),
-        (RecipientFacts(False, Standing.OPEN, True, octets_left=9), Reason.OUTSIDE_TRUST),
+        (RecipientFacts(False), Reason.UNAVAILABLE),
+        (RecipientFacts(False, list_in_service=True), Reason.OUTSIDE_TRUST),
+        (RecipientFacts(False, Standing.OPEN, True, octets_left=9, list_in_service=True), Reason.OUTSIDE_TRUST),
         (RecipientFacts(True, Standing.SUSPENDED, True, octets_left=9), Reason.SUSPENDED),
         (RecipientFacts(True, Standing.SUSPENDED, False), Reason.SUSPENDED),
         (RecipientFacts(True, Standing.OPEN, False, octets_left=9), Reason.STRUCK_OFF),
@@ -42,6 +44,29 @@ def said(verdict: Verdict) -> Reason | None:
 def test_receive(facts: RecipientFacts, reason: Reason | None) -> None:
     """Suspended, struck off, open, no mailbox, not registered: the first that holds."""
     assert said(receive(facts)) is reason
+
+
+@pytest.mark.parametrize(
+    ("facts", "reason"),
+    [
+        ({}, None),
+        ({"unlisted_boxes": False}, Reason.NOT_REGISTERED),
+        ({"box_listed": True, "box_holder_listed": True, "unlisted_boxes": False}, None),
+        ({"box_listed": True}, Reason.STRUCK_OFF),
+        ({"directory_stale": True}, Reason.DIRECTORY_STALE),
+        ({"directory_stale": True, "box_listed": True}, Reason.DIRECTORY_STALE),
+        ({"patient_sound": True, "directory_stale": True, "unlisted_boxes": False}, None),
+        ({"patient_sound": False}, Reason.NOT_REGISTERED),
+        ({"patient_sound": True, "domain_listed": False}, Reason.OUTSIDE_TRUST),
+        ({"list_in_service": False}, Reason.UNAVAILABLE),
+        ({"from_outside": True}, Reason.RELAY),
+    ],
+    ids=str,
+)
+def test_receive_beyond(facts: dict[str, bool], reason: Reason | None) -> None:
+    """At a listed domain whoever isn't known to be gone may be written to, by this server's own people alone."""
+    listed: dict[str, bool] = {"list_in_service": True, "domain_listed": True}
+    assert said(receive(replace(RecipientFacts(own_domain=False), **(listed | facts)))) is reason  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -25,14 +25,17 @@ from mssmail.flow.house import House
 from mssmail.flow.people import NewAccount, People
 from mssmail.flow.refresh import Refresh
 from mssmail.flow.standing import Standing
+from mssmail.flow.trust import TrustLists
 from mssmail.identity import otp
 from mssmail.identity.certificates import Certificates
 from mssmail.settings.model import Auth, Settings, Trust
 from mssmail.settings.units import Octets
 from mssmail.store import trail
 from tests.support.houses import Home, settings_for
+from tests.support.whitelist import domains
 
 PASSWORD = "vrai-Tulipe7-Quai3-ocre"
+HOSPITAL, PATIENTS = "hopital.mssante.fr", "patient.mssante.fr"
 WRONG = "faux-Tulipe7-Quai3-ocre"
 CLAIRE = "claire.martin"
 PAUL = "paul.durand"
@@ -94,9 +97,15 @@ class Town:
         files = write_extracts(self.folder / "extracts", population or self.population, self.clock.now())
         await self.refresh.load((files.activity, files.boxes), allow_shrink=allow_shrink)
 
+    async def list_domains(self, *more: str) -> None:
+        """Put a white list in service: our domain, patients', a hospital's and more, of one operator."""
+        octets = domains(self.clock.now(), demo.DOMAIN, PATIENTS, HOSPITAL, *more)
+        await TrustLists(self.house, "root").load(octets, name="list.xml", allow_shrink=True)
+
     async def settle_in(self, locals_: Sequence[str] = (CLAIRE, PAUL, ORG, APP)) -> None:
         """Load the directory and open these boxes of the demo's."""
         await self.load()
+        await self.list_domains()
         by_address = {account.address: account for account in demo.ACCOUNTS}
         made = await self.people.create_many([self.new(by_address[str(address(local))]) for local in locals_])
         for created in made:

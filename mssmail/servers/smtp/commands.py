@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from mssmail.base.address import Address
-from mssmail.base.principal import Recipient
+from mssmail.base.principal import LetIn
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.metrics.logs import failure, get_logger
 from mssmail.servers.smtp import replies
@@ -48,7 +48,7 @@ class Commands(Intake):
         self._greeted = self._extended = False
         self._set_rset_state()
 
-    async def _ask(self, addresses: list[Address], size_octets: int) -> list[Recipient | Refusal]:
+    async def _ask(self, addresses: list[Address], size_octets: int) -> list[LetIn | Refusal]:
         """What the gate says of recipients. Raises Refusal."""
         raise NotImplementedError
 
@@ -158,9 +158,9 @@ class Commands(Intake):
         except BadCommand as bad:
             return bad
 
-    async def _decide(self, wanted: list[Address], size_octets: int) -> dict[str, Recipient | Refusal]:
+    async def _decide(self, wanted: list[Address], size_octets: int) -> dict[str, LetIn | Refusal]:
         """What the gate says of each, by key; it isn't asked for who is in already, nor for more than there may be."""
-        decided: dict[str, Recipient | Refusal] = dict(self._recipients)
+        decided: dict[str, LetIn | Refusal] = dict(self._recipients)
         most, beyond = self._room()
         room = most - len(decided)
         asked: dict[str, Address] = {}
@@ -183,7 +183,7 @@ class Commands(Intake):
             decided.update(zip(asked, answers, strict=True))
         return decided
 
-    def _answer_rcpt(self, rcpt: Rcpt, decided: Recipient | Refusal) -> None:
+    def _answer_rcpt(self, rcpt: Rcpt, decided: LetIn | Refusal) -> None:
         if isinstance(decided, Refusal):
             return self._refuse(decided.reason)
         key = rcpt.recipient.key

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from mssmail.base.address import Address
-from mssmail.base.principal import Peer, Recipient
+from mssmail.base.principal import LetIn, Peer
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.flow.receive import Reception, Tls
 from mssmail.servers.smtp import replies
@@ -93,7 +93,7 @@ class Inbound(Commands):
         self._no_hurry()
         return peer
 
-    async def _ask(self, addresses: list[Address], size_octets: int) -> list[Recipient | Refusal]:
+    async def _ask(self, addresses: list[Address], size_octets: int) -> list[LetIn | Refusal]:
         mail = self._mail
         assert mail is not None
         return await self._server.gate.recipients_from(self._known(), mail.sender, addresses, size_octets)

@@ -8,9 +8,10 @@ Invariants:
 - however a transaction ends, its submission was finished or aborted.
 """
 
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from mssmail.base.principal import Recipient
+from mssmail.base.principal import Beyond, LetIn
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.flow.arrival import Arrival
 from mssmail.metrics.registry import counter
@@ -53,7 +54,7 @@ class Intake(Connection):
     def _set_rset_state(self) -> None:
         """Forget the mail transaction. Mends: an Envelope that holds whole messages."""
         self._mail: Mail | None = None
-        self._recipients: dict[str, Recipient] = {}
+        self._recipients: dict[str, LetIn] = {}
         self._tried = False
         self._incoming: Incoming | None = None
         self._chunked = False
@@ -96,9 +97,9 @@ class Intake(Connection):
         """Take up a message. Raises Refusal(TOO_MANY_MESSAGES)."""
         raise NotImplementedError
 
-    def _accepted(self) -> list[Recipient]:
+    def _accepted(self) -> list[LetIn]:
         """The recipients that were let in, each box once."""
-        return list({recipient.account: recipient for recipient in self._recipients.values()}.values())
+        return list({_box(recipient): recipient for recipient in self._recipients.values()}.values())
 
     async def _finish(self, submission: Arrival) -> None:
         """Deliver, and say so. Raises Refusal."""
@@ -269,3 +270,7 @@ class Intake(Connection):
         self._at_latest = before if incoming is None else started + taken / MIN_OCTETS_PER_S
         if wrong is not None:
             raise wrong
+
+
+def _box(recipient: LetIn) -> Hashable:
+    return recipient.address.key if isinstance(recipient, Beyond) else recipient.account

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from mssmail.base.address import Address
-from mssmail.base.principal import BoxKind, Principal, Recipient
+from mssmail.base.principal import BoxKind, LetIn, Principal
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.flow.allowance import NOTHING, Allowance
 from mssmail.flow.sessions import Session as Entered
@@ -124,13 +124,13 @@ class Session(Commands):
         self._mail = mail
         return self._say(replies.SENDER_OK)
 
-    async def _decide(self, wanted: list[Address], size_octets: int) -> dict[str, Recipient | Refusal]:
+    async def _decide(self, wanted: list[Address], size_octets: int) -> dict[str, LetIn | Refusal]:
         decided = await super()._decide(wanted, size_octets)
         if any(each.reason is Reason.SENDING_LIMIT for each in decided.values() if isinstance(each, Refusal)):
             await Allowance(NOTHING, self._signed_in(), 0).refused(self._server.house, "recipients")
         return decided
 
-    async def _ask(self, addresses: list[Address], size_octets: int) -> list[Recipient | Refusal]:
+    async def _ask(self, addresses: list[Address], size_octets: int) -> list[LetIn | Refusal]:
         return await self._server.gate.recipients(self._signed_in(), addresses, size_octets)
 
     def _room(self) -> tuple[int, Reason]:

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from mssmail.base.address import Address
 from mssmail.base.ids import AccountId
-from mssmail.base.principal import Door, Mechanism, Principal, Recipient
+from mssmail.base.principal import Door, LetIn, Mechanism, Principal, Recipient
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.base.secret import Secret
 from mssmail.base.section import Section
@@ -73,10 +73,10 @@ class FakeGate(Gate):
 
     async def recipients(
         self, principal: Principal, addresses: Sequence[Address], size_octets: int | None = None
-    ) -> list[Recipient | Refusal]:
+    ) -> list[LetIn | Refusal]:
         return [self._decided(address, size_octets) for address in addresses]
 
-    def _decided(self, address: Address, size_octets: int | None) -> Recipient | Refusal:
+    def _decided(self, address: Address, size_octets: int | None) -> LetIn | Refusal:
         self.asked.append((str(address), size_octets or 0))
         if (reason := named(address.local)) is not None:
             return Refusal(reason)
