@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 from mssmail.base.address import Address
 from mssmail.base.ids import AccountId
-from mssmail.base.principal import BoxKind, Door, Mechanism, Principal, Recipient
+from mssmail.base.principal import BoxKind, Door, LetIn, Mechanism, Principal, Recipient
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.base.relay import By
 from mssmail.base.secret import Secret
@@ -86,7 +86,7 @@ class _Stubs:
 
     async def recipients(
         self, principal: Principal, addresses: list[Address], size_octets: int
-    ) -> list[Recipient | Refusal]:
+    ) -> list[LetIn | Refusal]:
         return [
             Refusal(Reason.NOT_REGISTERED) if address.local == "other" else Recipient(address, AccountId(2))
             for address in addresses
