@@ -15,7 +15,7 @@ from mssmail.flow.courier import Body, Vouch
 from mssmail.metrics.registry import counter
 from mssmail.servers.net.tls import client_context
 from mssmail.servers.smtp.courier.command import obstacle
-from mssmail.servers.smtp.courier.destination import Destinations, Unroutable
+from mssmail.servers.smtp.courier.destination import Destinations, Host, Unroutable
 from mssmail.servers.smtp.courier.pool import Pool
 from mssmail.servers.smtp.courier.reply import NotSmtp
 from mssmail.servers.smtp.courier.session import Failed, Patience, Session, failure_of, open_session
@@ -89,6 +89,8 @@ class SmtpCourier:
         now = asyncio.get_running_loop().time
         until = now() + MAX_OPENING_WAITS * self._patience.reply_s
         for host in hosts:
+            if host == work.tried:
+                continue
             try:
                 session = await open_session(host, domain, self._name, self._context, self._vouch, self._patience)
             except Failed as failed:
@@ -126,10 +128,12 @@ class SmtpCourier:
         """Give a session all that is left; whether nothing is left for another host."""
         found = obstacle(work.errand, session.offer)
         if found is not None:
+            work.tried = session.host
             work.note(Outcome(found[0], detail=found[1]), session.hop)
             self._pool.keep(session)
             return False
         work.hop = session.hop
+        work.tried = session.host
         waiting = work.left()
         try:
             while waiting and session.usable:
@@ -140,6 +144,8 @@ class SmtpCourier:
                 waiting += work.take(batch, transaction)
         finally:
             self._pool.keep(session)
+        if not session.usable:
+            work.tried = None
         return not work.left()
 
 
@@ -150,6 +156,8 @@ class _Work:
         self.errand = errand
         self.body = body
         self.hop: Hop | None = None
+        self.tried: Host | None = None
+        """The host of the kept connection, where it answered to the end: it needn't be asked again."""
         count = len(errand.recipients)
         self._final: list[Outcome | None] = [None] * count
         self._latest: list[Outcome | None] = [None] * count

@@ -46,6 +46,7 @@ class Session:
     """An open one."""
 
     wire: Wire
+    host: Host
     domain: str
     hop: Hop
     offer: Offer
@@ -121,7 +122,7 @@ async def open_session(
     except BaseException:
         wire.abort()
         raise
-    return Session(wire, domain, replace(hop, dsn=offer.dsn), offer, patience, 0.0)
+    return Session(wire, host, domain, replace(hop, dsn=offer.dsn), offer, patience, 0.0)
 
 
 async def _vouched(wire: Wire, domain: str, hop: Hop, vouch: Vouch) -> Hop:

@@ -201,7 +201,7 @@ class Transaction:
         self._step = "MAIL"
         reply = await self._early_reply()
         if not reply.positive:
-            self._settle(_said(reply))
+            self._settle(self._refusal(reply))
             if reply.temporary:
                 self.put_off += range(len(self.outcomes))
 
@@ -213,11 +213,18 @@ class Transaction:
             self._taken.append(number)
             return
         crowded = reply.code in _TOO_MANY
-        self.outcomes[number] = Outcome(Cause.DEFERRED, reply.answer()) if crowded else _said(reply)
+        self.outcomes[number] = Outcome(Cause.DEFERRED, reply.answer()) if crowded else self._refusal(reply)
         if crowded or reply.temporary:
             self.put_off.append(number)
         if crowded and self._taken:
             self.crowded.append(number)
+
+    @staticmethod
+    def _refusal(reply: Reply) -> Outcome:
+        """To MAIL or RCPT. Raises NotSmtp where it is no answer to them: what it did with them isn't known."""
+        if reply.code < 400:
+            raise NotSmtp(f"answered by {reply.code}")
+        return _said(reply)
 
     # --- the message ---
 

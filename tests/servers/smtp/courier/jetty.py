@@ -61,8 +61,10 @@ class Jetty:
         self._sinks: list[Sink] = []
         self._couriers: list[SmtpCourier] = []
 
-    async def sink(self, manners: Manners | None = None, leaf: Leaf | None = None, *, host: str = "127.0.0.1") -> Sink:
-        made = await Sink(server_tls(leaf or self.labo, self.anchors), manners).open(host)
+    async def sink(
+        self, manners: Manners | None = None, leaf: Leaf | None = None, *, host: str = "127.0.0.1", port: int = 0
+    ) -> Sink:
+        made = await Sink(server_tls(leaf or self.labo, self.anchors), manners).open(host, port)
         self._sinks.append(made)
         return made
 

@@ -79,6 +79,10 @@ class Sink:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    async def left(self) -> None:
+        """Wait until nobody is connected any more."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
