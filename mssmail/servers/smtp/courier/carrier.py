@@ -18,7 +18,7 @@ from mssmail.servers.smtp.courier.command import obstacle
 from mssmail.servers.smtp.courier.destination import Destinations, Host, Unroutable
 from mssmail.servers.smtp.courier.pool import Pool
 from mssmail.servers.smtp.courier.reply import NotSmtp
-from mssmail.servers.smtp.courier.session import Failed, Patience, Session, failure_of, open_session
+from mssmail.servers.smtp.courier.session import Failed, Patience, Session, open_session
 from mssmail.servers.smtp.courier.transaction import Transaction
 from mssmail.servers.smtp.courier.wire import Lost, TimedOut
 from mssmail.settings.model import Settings
@@ -79,17 +79,27 @@ class SmtpCourier:
     async def _carry(self, work: "_Work") -> None:
         domain = work.errand.domain
         kept = self._pool.take(domain)
-        if kept is not None and await self._again(kept, work):
-            return
+        if kept is not None:
+            if await self._again(kept, work):
+                return
+            if work.tried is None:
+                work.forget()
         try:
             hosts = await self._destinations.hosts(domain)
         except Unroutable as unroutable:
             work.note(unroutable.outcome, None)
             return
+        if not await self._at_one_of(hosts, work):
+            self._destinations.forget(domain, hosts)
+
+    async def _at_one_of(self, hosts: Sequence[Host], work: "_Work") -> bool:
+        """Give hosts, in their order, all that is left; whether one of them was spoken with."""
+        domain, spoken = work.errand.domain, False
         now = asyncio.get_running_loop().time
         until = now() + MAX_OPENING_WAITS * self._patience.reply_s
         for host in hosts:
             if host == work.tried:
+                spoken = True
                 continue
             try:
                 session = await open_session(host, domain, self._name, self._context, self._vouch, self._patience)
@@ -97,10 +107,12 @@ class SmtpCourier:
                 work.note(failed.outcome, failed.hop)
             else:
                 _opened.inc()
+                spoken = True
                 if await self._use(session, work):
-                    return
+                    break
             if now() >= until:
-                return
+                break
+        return spoken
 
     async def _again(self, session: Session, work: "_Work") -> bool:
         """Use a kept session, once it is seen to be good still; whether all is done."""
@@ -109,14 +121,15 @@ class SmtpCourier:
             if asyncio.get_running_loop().time() - session.used_at >= PROBE_AFTER_S:
                 session.wire.write(b"RSET\r\n")
                 reply = await session.wire.reply(min(PROBE_S, self._patience.reply_s))
-                session.unclean = not reply.positive
-        except Failed as failed:
+                if not reply.positive:
+                    session.quit()  # 421, as it should say before it closes
+                    return False
+                session.unclean = False
+        except Failed:
             # the host may have a new certificate by now, which a new connection shows
-            work.note(failed.outcome, failed.hop)
             session.quit()
             return False
-        except (Lost, TimedOut, NotSmtp) as error:
-            work.note(failure_of(error, "RSET"), session.hop)
+        except (Lost, TimedOut, NotSmtp):
             session.wire.abort()
             return False
         except BaseException:
@@ -137,7 +150,8 @@ class SmtpCourier:
         waiting = work.left()
         try:
             while waiting and session.usable:
-                batch, waiting = waiting[:MAX_RECIPIENTS], waiting[MAX_RECIPIENTS:]
+                most = min(MAX_RECIPIENTS, session.offer.most_recipients or MAX_RECIPIENTS)
+                batch, waiting = waiting[:most], waiting[most:]
                 recipients = [work.errand.recipients[number] for number in batch]
                 transaction = Transaction(session, work.errand, recipients, work.body)
                 await transaction.run()
@@ -176,6 +190,10 @@ class _Work:
             self._permanent = outcome
         elif self._temporary is None or outcome.cause is not Cause.UNREACHABLE:
             self._temporary = outcome
+
+    def forget(self) -> None:
+        """Forget what was of no use: all hosts are tried anew."""
+        self._temporary = self._permanent = None
 
     def take(self, batch: Sequence[int], done: Transaction) -> list[int]:
         """Remember what a transaction brought; those that are to be tried again on the same connection."""

@@ -5,8 +5,10 @@ silent. Only names are looked up: an address literal is no domain here, and an M
 """
 
 import asyncio
+import contextlib
 import ipaddress
 import random
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -14,6 +16,7 @@ from typing import Final
 import dns.asyncresolver
 import dns.exception
 import dns.name
+import dns.rdataclass
 import dns.rdatatype
 import dns.rdtypes.ANY.MX
 import dns.resolver
@@ -27,6 +30,7 @@ MAX_MX: Final = 20
 MAX_HOSTS: Final = 10
 """Addresses that one attempt tries (RFC 5321 §5.1: at least two)."""
 _CACHED: Final = 2_000
+_HOST: Final = re.compile(r"(?=.{1,253}\Z)(?!-)[a-z0-9-]{1,63}(?:\.(?!-)[a-z0-9-]{1,63})*", re.IGNORECASE)
 
 
 class Unroutable(Exception):
@@ -47,11 +51,12 @@ class Host:
     port: int
 
     @property
-    def is_named(self) -> bool:
-        return self.name != self.address
+    def server_name(self) -> str | None:
+        """What TLS may be told that is looked for: never an address, and nothing that is no host's name."""
+        return self.name if self.name != self.address and _HOST.fullmatch(self.name) else None
 
     def __str__(self) -> str:
-        return f"{self.name}[{self.address}]:{self.port}" if self.is_named else f"[{self.address}]:{self.port}"
+        return f"{'' if self.name == self.address else self.name}[{self.address}]:{self.port}"
 
 
 class Destinations:
@@ -76,6 +81,18 @@ class Destinations:
         except (dns.exception.DNSException, UnicodeError):
             raise Unroutable(Cause.NO_DOMAIN, "no name that the DNS could hold") from None
         return await self._found(name)
+
+    def forget(self, domain: str, hosts: Iterable[Host]) -> None:
+        """Ask the DNS anew next time, since what it said led nowhere: it may have lied, and for weeks."""
+        cache = None if self._resolver is None else self._resolver.cache
+        if cache is None or domain in self._routes:
+            return
+        kinds = (dns.rdatatype.MX, dns.rdatatype.A, dns.rdatatype.AAAA)
+        for name in {domain, *(host.name for host in hosts)}:
+            with contextlib.suppress(dns.exception.DNSException, UnicodeError):
+                asked = dns.name.from_text(name + ".")
+                for kind in kinds:
+                    cache.flush((asked, kind, dns.rdataclass.IN))
 
     async def _routed(self, route: Route) -> list[Host]:
         """A fixed route's host, by this machine's own means (its hosts file too)."""

@@ -25,6 +25,10 @@ class Offer:
     size: bool = False
     most_octets: int = 0
     """The largest message it takes (RFC 1870 §3); 0: it doesn't say."""
+    most_recipients: int = 0
+    """Of one transaction (RFC 9422, RCPTMAX); 0: it doesn't say."""
+    most_messages: int = 0
+    """Of one connection (RFC 9422, MAILMAX); 0: it doesn't say."""
 
 
 def offer_of(reply: Reply) -> Offer:
@@ -33,6 +37,7 @@ def offer_of(reply: Reply) -> Offer:
     for line in reply.lines[1:]:
         keyword, _, rest = line.decode("ascii", "replace").strip().partition(" ")
         words.setdefault(keyword.upper(), rest.strip())
+    limits = dict(word.upper().split("=", 1) for word in words.get("LIMITS", "").split() if "=" in word)
     return Offer(
         name=reply.lines[0].decode("ascii", "replace").strip().partition(" ")[0][:255],
         starttls="STARTTLS" in words,
@@ -47,6 +52,8 @@ def offer_of(reply: Reply) -> Offer:
         least_by_s=_number(words.get("DELIVERBY", "")),
         size="SIZE" in words,
         most_octets=_number(words.get("SIZE", "")),
+        most_recipients=_number(limits.get("RCPTMAX", "")),
+        most_messages=_number(limits.get("MAILMAX", "")),
     )
 
 

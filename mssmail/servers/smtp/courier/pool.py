@@ -70,7 +70,8 @@ class Pool:
     def keep(self, session: Session) -> None:
         """Keep a session for a while, or take leave where it is good for nothing more."""
         session.errands += 1
-        if self._closed or not self._idle_s or not session.usable or session.errands >= MAX_ERRANDS:
+        most = min(MAX_ERRANDS, session.offer.most_messages or MAX_ERRANDS)
+        if self._closed or not self._idle_s or not session.usable or session.errands >= most:
             session.quit()
             return
         loop = asyncio.get_running_loop()

@@ -172,7 +172,7 @@ class _Opening:
         if reply.code == 220:
             if self._wire.hold():
                 # whatever the server said before is forgotten (RFC 3207 §4.2)
-                await self._wire.start_tls(context, host.name if host.is_named else None)
+                await self._wire.start_tls(context, host.server_name)
                 return
             answer = None
         detail = "refused" if answer is not None else "something was slipped in before TLS"

@@ -62,6 +62,8 @@ class Sink:
         self.open_now = 0
         self.port = 0
         self.peer: bytes | None = None
+        self.deaf = False
+        """Whether it stops reading once a message by DATA begins."""
         self.held = asyncio.Event()
         """Set when a sink has begun to say nothing."""
         self._server: asyncio.Server | None = None
@@ -180,6 +182,9 @@ class Dialogue:
             return
         if not await self._say("DATA", b"354 go"):
             return
+        if self._sink.deaf:
+            self._writer.transport.pause_reading()  # type: ignore[attr-defined]
+            await asyncio.Event().wait()
         lines: list[bytes] = []
         while (line := await self._reader.readuntil(b"\r\n")) != b".\r\n":
             lines.append(line[1:] if line.startswith(b".") else line)
