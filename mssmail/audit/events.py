@@ -32,6 +32,8 @@ class Kind(IntEnum):
     RECEPTION_REFUSED = 26
     """At MAIL or with its message; a refused recipient is a `recipient-refused`."""
     RECEPTION_REPEATED = 27
+    REPORTED = 28
+    """A sender was told what became of a message: in their box, or by their operator."""
 
     QUEUED = 150
     """For a recipient at another operator's."""

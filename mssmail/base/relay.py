@@ -233,6 +233,8 @@ class Hop:
     """Its certificate's subject, printed (RFC 4514)."""
     dsn: bool = False
     """It takes over the reports that were asked for; a host that doesn't has only been relayed to (RFC 3461 §5.2.2)."""
+    deliver_by: bool = False
+    """It watches the time that was set (RFC 2852)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,9 @@ from mssmail.base.address import Address
 from mssmail.base.clock import utc
 from mssmail.base.principal import Beyond, LetIn, Recipient
 from mssmail.base.refusal import Reason, Refusal
-from mssmail.base.relay import NO_WISHES, Notify, RecipientWishes, Wishes
+from mssmail.base.relay import NEVER, NO_WISHES, Notify, RecipientWishes, Wishes
 from mssmail.flow.allowance import Allowance
+from mssmail.flow.bounce import DELIVERED, Bounces, Fate, Notices, Sent
 from mssmail.flow.deliver import Replay, deliver
 from mssmail.flow.house import House
 from mssmail.flow.keep import Keeper, Kept
@@ -26,6 +27,7 @@ from mssmail.mime.addresses import mailboxes
 from mssmail.mime.dates import format_date
 from mssmail.mime.headers import HeaderBlock
 from mssmail.mime.node import Node
+from mssmail.mime.report import Action, shown
 
 HEADER_OCTETS = 256 * 1024
 """Header blocks beyond are refused: the largest seen in practice are a tenth of that."""
@@ -96,6 +98,9 @@ class Arrival:
         self._recipients = [each for each in recipients if isinstance(each, Recipient)]
         self._beyond = [each for each in recipients if isinstance(each, Beyond)]
         self._wishes = wishes
+        self._successes = [each for each in self._recipients if Notify.SUCCESS in (each.wishes.notify or NEVER)]
+        self._shown = b""
+        """The fields of its header that a report may show, where one will be due."""
         self._allowance: Allowance | None = None
         """What the message counts against."""
         self._keeper = Keeper(house)
@@ -108,6 +113,9 @@ class Arrival:
         """By what a repeat is known, once `finish` returned: for `Acknowledgements`."""
 
     # --- what a kind of message says of itself ---
+
+    _sender: Address | None
+    """None for the null one."""
 
     async def _edited(self, block: bytes) -> bytes:
         """The header block as it is kept. Raises Refusal."""
@@ -180,7 +188,7 @@ class Arrival:
             end = data.find(b"\r\n\r\n") + 4
             if 4 <= end <= HEADER_OCTETS and not data.startswith(b"\r\n"):
                 self._header = None
-                await self._write_body(await self._edited(data[:end]))
+                await self._write_body(await self._taken_up(data[:end]))
                 if len(data) > end:
                     await self._write_body(data[end:])
                 return
@@ -194,9 +202,15 @@ class Arrival:
         if end > HEADER_OCTETS:
             raise Refusal(Reason.HEADERS_TOO_LARGE, f"over {HEADER_OCTETS} octets")
         self._header = None
-        await self._write_body(await self._edited(bytes(header[:end])))
+        await self._write_body(await self._taken_up(bytes(header[:end])))
         if len(header) > end:
             await self._write_body(bytes(header[end:]))
+
+    async def _taken_up(self, block: bytes) -> bytes:
+        """The header block as it is kept. Raises Refusal."""
+        if self._successes:
+            self._shown = shown(block)
+        return await self._edited(block)
 
     async def _write_body(self, data: bytes) -> None:
         self._keeper.write(data)
@@ -211,7 +225,7 @@ class Arrival:
                 header, self._header = bytes(self._header), None
                 if header and not header.endswith(b"\r\n"):
                     header += b"\r\n"
-                await self._write_body(await self._edited(header))
+                await self._write_body(await self._taken_up(header))
             if self._refusal is not None:
                 raise self._refusal
             await self._last_look()
@@ -219,8 +233,11 @@ class Arrival:
             assert self._keeper.root is not None
             self._judge(self._keeper.root)
             event, replay = self._event(), self._replay()
-            also = await self._also(kept)
+            notices = await self._notices()
+            also = (*await self._also(kept), notices.put)
             repeated = await deliver(self._house, kept, self._recipients, event, replay, self._allowance, also)
+            if repeated is None:
+                notices.done()
         except Refusal as refusal:
             await self._keeper.abort()
             await self._trace(refusal)
@@ -230,6 +247,15 @@ class Arrival:
 
     async def abort(self) -> None:
         await self._keeper.abort()
+
+    async def _notices(self) -> Notices:
+        """What the sender asked to be told of a delivery here (RFC 3461 §5.2.3)."""
+        if not self._successes:
+            return Notices()
+        now = self._house.clock.now()
+        sent = Sent(self.queue_id, self._sender, self._wishes, now, self._shown)
+        fates = [Fate(each.address, each.wishes, Action.DELIVERED, DELIVERED) for each in self._successes]
+        return await Bounces(self._house).notices(sent, fates)
 
     def _replay(self) -> Replay:
         recipients = sorted([r.address.key for r in self._recipients] + [r.address.key for r in self._beyond])

@@ -79,7 +79,7 @@ async def deliver(
             allowance.take(tx)
         store_bodies(tx, [(kept, wraps)])
         tx.trail(submitted)
-        _put(tx, kept, recipients, wraps, int(now), submitted)
+        put_into_boxes(tx, kept, recipients, wraps, int(now), submitted)
         for each in also:
             each(tx)
         return None
@@ -91,7 +91,7 @@ async def deliver(
     return repeated
 
 
-def _put(
+def put_into_boxes(
     tx: Transaction, kept: Kept, recipients: Sequence[Recipient], wraps: Sequence[Wrap], now: int, submitted: Event
 ) -> None:
     """The recipients' rows. Raises Refusal(UNAVAILABLE) where an account was closed since the gate let it in."""

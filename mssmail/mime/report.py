@@ -15,7 +15,7 @@ from typing import Final
 from mssmail.base.relay import Cause
 from mssmail.mime.dates import format_date
 from mssmail.mime.explain import explain
-from mssmail.mime.headers import header_fields
+from mssmail.mime.headers import fields, first
 from mssmail.mime.spelling import quoted_printable, unstructured
 
 KEPT: Final = ("from", "to", "cc", "date", "message-id", "in-reply-to", "references")
@@ -135,15 +135,15 @@ def render(report: Report) -> bytes:
     action = report.outcomes[0].action
     wide = not all(each.recipient.isascii() and (each.original or "").isascii() for each in report.outcomes)
     wide = wide or not report.to.isascii()
-    shown = _kept(report.header)
+    header = shown(report.header)
     boundary = f"=_{report.ident.split('@')[0]}"
     parts = [
         _part(boundary, "text/plain; charset=utf-8", quoted_printable(_words(report, action)), "quoted-printable"),
         _part(boundary, f"message/{'global-' if wide else ''}delivery-status", _fields(report, wide=wide)),
     ]
-    if shown:
-        kind = "text/rfc822-headers" if shown.isascii() else "message/global-headers"
-        parts.append(_part(boundary, kind, shown))
+    if header:
+        kind = "text/rfc822-headers" if header.isascii() else "message/global-headers"
+        parts.append(_part(boundary, kind, header))
     return _head(report, action, boundary, wide=wide) + b"".join(parts) + f"--{boundary}--\r\n".encode()
 
 
@@ -168,7 +168,7 @@ def _head(report: Report, action: Action, boundary: str, *, wide: bool) -> bytes
 
 def _threaded(header: bytes) -> list[str]:
     """In-Reply-To and References, so that a mail program shows the report beside what was sent."""
-    ident = header_fields(header, [b"message-id"], exclude=False).partition(b":")[2].split()
+    ident = (first(header, b"message-id") or b"").split()
     if not ident or not ident[0].isascii() or len(ident[0]) > 900:
         return []
     name = ident[0].decode()
@@ -263,11 +263,14 @@ def _plain(text: str, *, wide: bool = False) -> str:
     return kept[:MAX_DIAGNOSTIC]
 
 
-def _kept(header: bytes) -> bytes:
-    """The fields of the message that may be shown, whole fields up to a bound, without a blank line at the end."""
-    found = header_fields(header, [name.encode() for name in KEPT], exclude=False).rstrip(b"\r\n")
+def shown(header: bytes) -> bytes:
+    """The fields of a header block, or of a message's beginning, that may be shown: whole fields up to a bound.
+
+    No blank line at the end, and nothing of what comes behind it.
+    """
+    found = _picked(header, frozenset(name.encode() for name in KEPT))
     if len(found) > MAX_KEPT_OCTETS:
-        found = header_fields(header, [b"from", b"date", b"message-id"], exclude=False).rstrip(b"\r\n")
+        found = _picked(header, frozenset({b"from", b"date", b"message-id"}))
     if not found or len(found) > MAX_KEPT_OCTETS:
         return b""
     try:
@@ -275,3 +278,7 @@ def _kept(header: bytes) -> bytes:
     except UnicodeDecodeError:
         return b""
     return found.replace(b"\r\n", b"\n").replace(b"\r", b" ").replace(b"\n", b"\r\n") + b"\r\n"
+
+
+def _picked(header: bytes, names: frozenset[bytes]) -> bytes:
+    return b"".join(each.raw for each in fields(header) if each.name.lower() in names).rstrip(b"\r\n")

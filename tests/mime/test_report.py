@@ -213,3 +213,10 @@ def test_a_time_for_delivery_is_told() -> None:
     to, sender, reporter, outcome = "claire@demo.fr", "postmaster@demo.fr", "mail.demo.fr", failed(cause=Cause.TOO_LATE)
     octets = render(Report(to, sender, reporter, "r.1@x", AT, AT, [outcome], deliver_by=AT + timedelta(hours=1)))
     assert blocks(octets)[0]["Deliver-By-Date"] == "Tue, 24 Nov 2026 11:00:00 +0000"
+
+
+@pytest.mark.parametrize("header", [HEADER, b"From: <claire@demo.fr>\r\n\r\n"])
+def test_nothing_behind_the_header_is_in_a_report(header: bytes) -> None:
+    """Whoever hands over more than a header block tells no more: neither a field of the text nor a word of it."""
+    octets = report(failed(), header=header + b"Canari <canari@x>\r\nTo: canari\r\n\r\nMessage-ID: <canari@y>\r\n")
+    assert b"anari" not in octets

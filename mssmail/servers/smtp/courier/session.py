@@ -122,7 +122,7 @@ async def open_session(
     except BaseException:
         wire.abort()
         raise
-    return Session(wire, host, domain, replace(hop, dsn=offer.dsn), offer, patience, 0.0)
+    return Session(wire, host, domain, replace(hop, dsn=offer.dsn, deliver_by=offer.deliver_by), offer, patience, 0.0)
 
 
 async def _vouched(wire: Wire, domain: str, hop: Hop, vouch: Vouch) -> Hop:
