@@ -64,7 +64,7 @@ class Replies:
         """Octets that were in no reply given."""
         return len(self._buffer) + sum(map(len, self._lines))
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes | memoryview) -> None:
         self._buffer += data
 
     def take(self) -> Reply | None:

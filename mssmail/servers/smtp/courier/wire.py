@@ -1,6 +1,6 @@
 """One connection to a server: octets out, replies in, TLS, and a limit on every wait. Knows no command.
 
-Nothing is read ahead beyond `READ_AHEAD_OCTETS` and one piece of the loop's; `drain` before writing much.
+Nothing is read ahead beyond `READ_AHEAD_OCTETS` and one read; `drain` before writing much.
 """
 
 import asyncio
@@ -11,6 +11,8 @@ from mssmail.servers.net.tls import HANDSHAKE_TIMEOUT_S
 from mssmail.servers.smtp.courier.reply import Replies, Reply
 
 READ_AHEAD_OCTETS: Final = 65_536
+READ_OCTETS: Final = 4096
+"""Replies are short. Into a buffer of our own: else uvloop's TLS takes and gives back 256 KiB a read."""
 WRITE_AHEAD_OCTETS: Final = 262_144
 LINGER_S: Final = 2.0
 """How long a farewell may take to leave."""
@@ -32,10 +34,11 @@ class TimedOut(Exception):
     """The server neither said nor took anything for too long."""
 
 
-class Wire(asyncio.Protocol):
+class Wire(asyncio.BufferedProtocol):
     """Made by `connect`. All methods on the loop, one task at a time."""
 
     __slots__ = (
+        "_buffer",
         "_clogged",
         "_drained",
         "_error",
@@ -51,6 +54,7 @@ class Wire(asyncio.Protocol):
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
+        self._buffer = memoryview(bytearray(READ_OCTETS))
         self._replies = Replies()
         self._waiter: asyncio.Future[None] | None = None
         self._drained: asyncio.Future[None] | None = None
@@ -65,8 +69,11 @@ class Wire(asyncio.Protocol):
         self._transport = transport  # type: ignore[assignment]
         self._at().set_write_buffer_limits(high=WRITE_AHEAD_OCTETS)
 
-    def data_received(self, data: bytes) -> None:
-        self._replies.feed(data)
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._replies.feed(self._buffer[:nbytes])
         if len(self._replies) > READ_AHEAD_OCTETS and not (self._paused or self._upgrading):
             self._paused = True
             self._at().pause_reading()
