@@ -8,7 +8,7 @@ must still hear what they sent in vain.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from mssmail.audit.events import Event, Kind, Value
@@ -16,7 +16,7 @@ from mssmail.base.address import Address
 from mssmail.base.clock import local
 from mssmail.base.principal import Beyond, Recipient
 from mssmail.base.refusal import Reason
-from mssmail.base.relay import Cause, Hop, RecipientWishes, Wishes
+from mssmail.base.relay import By, Cause, Hop, RecipientWishes, Wishes
 from mssmail.base.relay import Outcome as Attempted
 from mssmail.flow.deliver import put_into_boxes, store_bodies
 from mssmail.flow.house import House
@@ -34,6 +34,9 @@ from mssmail.store.interface import Transaction
 DELIVERED: Final = "2.1.5"
 """Enhanced status code of what lies in a box here (RFC 3463 §3.2)."""
 
+RETURNED: Final = "5.4.7"
+"""The same of what its sender wanted back once its time was over (RFC 3463 §3.5)."""
+
 _reports = counter("mssmail_reports_total", "Delivery reports by what they tell and whom.", labels=("kind", "outcome"))
 
 
@@ -47,7 +50,12 @@ class Sent:
     wishes: Wishes
     arrived_at: float
     header: bytes = b""
-    """Its header block, or the beginning of it; only `mime.report.KEPT` of it is shown."""
+    """Its header block, or the message's beginning; only `mime.report.KEPT` of it is shown."""
+
+    def is_to_return_at(self, now: float) -> bool:
+        """Whether its time is over, and it isn't to be tried beyond."""
+        by_s = self.wishes.by_s
+        return by_s is not None and self.wishes.by is By.RETURN and now >= self.arrived_at + by_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +169,12 @@ class Bounces:
         if sent.sender is None:
             return Notices()
         notices = Notices()
+        timed_out = sent.is_to_return_at(self._house.clock.now())
         for action in Action:
             told = [fate for fate in fates if fate.action is action and fate.is_told(sent.wishes)]
+            if timed_out and action is Action.FAILED:
+                # Whatever stood in its way, it fails because its sender wanted it back by now (RFC 2852 §4).
+                told = [replace(fate, status=RETURNED, cause=Cause.TOO_LATE) for fate in told]
             if told:
                 await self._add(notices, sent, sent.sender, action, told)
         return notices

@@ -176,11 +176,11 @@ async def test_nothing_of_subject_or_body_stands_in_it(home: Home, claire: Princ
 async def test_a_time_that_is_over(home: Home, claire: Principal) -> None:
     """A message to be returned has failed, one to be told of is delayed and goes on; both name the time (RFC 2852)."""
     late = Beyond(LABO)
-    over = Attempted(Cause.TOO_LATE, detail="over since 1 s")
+    unreached = Attempted(Cause.UNREACHABLE, detail="mx.labo.mssante.fr: refused")
     by_return, by_notify = Wishes(by_s=60, by=By.RETURN), Wishes(by_s=60, by=By.NOTIFY)
     now = home.clock.now()
-    await tell(home, sent(claire.address, by_return), Fate.of_attempt(late, Action.FAILED, over, None, now))
-    waiting = Fate.of_attempt(late, Action.DELAYED, Attempted(Cause.UNREACHABLE), None, now, now + 86_400)
+    await tell(home, sent(claire.address, by_return), Fate.of_attempt(late, Action.FAILED, unreached, None, now))
+    waiting = Fate.of_attempt(late, Action.DELAYED, unreached, None, now, now + 86_400)
     await tell(home, sent(claire.address, by_notify), waiting)
     returned, delayed = [read(octets) for octets in await inbox(home, claire)]
     assert "dans le délai que vous aviez fixé" in returned[1][0].get_content()
@@ -201,6 +201,14 @@ async def test_to_another_operator(home: Home, local: str) -> None:
     assert wishes == Wishes(utf8=not to.is_ascii, eight_bit=not octets.isascii(), priority=-4)
     assert octets.startswith(b"Received: by localhost (mssmail) id ")
     assert f"To: <{to}>".encode() in octets
+
+
+@pytest.mark.parametrize(("by_s", "status"), [(60, "5.4.7"), (61, "5.1.1")])
+async def test_a_refusal_in_time_is_a_refusal(home: Home, claire: Principal, by_s: int, status: str) -> None:
+    """Only once its time is over has a message failed for that: it was sent a minute ago."""
+    await tell(home, sent(claire.address, Wishes(by_s=by_s, by=By.RETURN)), failed())
+    (octets,) = await inbox(home, claire)
+    assert status_of(read(octets)[1][1])[1]["Status"] == status
 
 
 # --- how it is laid down ---

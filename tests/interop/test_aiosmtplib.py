@@ -62,3 +62,42 @@ async def test_refused_and_taken(demo: DemoProcess) -> None:
     assert set(answers) == {refused}
     assert answers[refused].code // 100 == 5
     assert Box(demo, "box0027").find("INBOX", "aiosmtplib both") is not None
+
+
+async def test_told_of_a_delivery(demo: DemoProcess) -> None:
+    """Who asks is told in their box that the message lies in the other's, by a report that shows nothing of it."""
+    sender, recipient = demo.account("box0026"), demo.account("box0027")["address"]
+    async with client(demo, "submissions", "plain") as smtp:
+        await smtp.ehlo()
+        assert smtp.supports_extension("dsn")
+        await smtp.auth_plain(sender["login"], demo.password("box0026"))
+        mail = message(sender["address"], recipient, "aiosmtplib told", "Le canari chante.\r\n")
+        about, told = ["RET=FULL", "ENVID=aiosmtplib"], ["NOTIFY=SUCCESS,FAILURE"]
+        assert (await smtp.sendmail(sender["address"], [recipient], mail, about, told))[0] == {}
+    found = Box(demo, "box0026").find("INBOX", "Message remis / Mail delivered")
+    assert found is not None
+    for word in (b"Original-Envelope-Id: aiosmtplib", b"Action: delivered", recipient.encode()):
+        assert word in found[1]
+    assert b"canari" not in found[1]
+    assert b"Subject:" not in found[1]
+
+
+RECEIPT = (
+    "From: {sender}\r\nTo: {to}\r\nSubject: aiosmtplib receipt\r\nMIME-Version: 1.0\r\n"
+    'Content-Type: multipart/report; report-type=disposition-notification; boundary="b"\r\n\r\n'
+    "--b\r\n\r\nLu.\r\n--b\r\nContent-Type: message/disposition-notification\r\n\r\n"
+    "Final-Recipient: rfc822;{sender}\r\nDisposition: manual-action/MDN-sent-manually; displayed\r\n\r\n--b--\r\n"
+)
+
+
+async def test_read_receipt(demo: DemoProcess) -> None:
+    """A receipt goes without a sender, any other message doesn't (RFC 8098 §3)."""
+    sender, recipient = demo.account("box0026"), demo.account("box0027")["address"]
+    receipt = RECEIPT.format(sender=sender["address"], to=recipient)
+    async with client(demo, "submissions", "plain") as smtp:
+        await smtp.ehlo()
+        await smtp.auth_plain(sender["login"], demo.password("box0026"))
+        assert (await smtp.sendmail("", [recipient], receipt))[0] == {}
+        with pytest.raises(aiosmtplib.SMTPDataError, match="read receipt"):
+            await smtp.sendmail("", [recipient], message(sender["address"], recipient, "no receipt", "Bonjour\r\n"))
+    assert Box(demo, "box0027").find("INBOX", "aiosmtplib receipt") is not None
