@@ -73,7 +73,9 @@ async def test_told_of_a_delivery(demo: DemoProcess) -> None:
         await smtp.auth_plain(sender["login"], demo.password("box0026"))
         mail = message(sender["address"], recipient, "aiosmtplib told", "Le canari chante.\r\n")
         about, told = ["RET=FULL", "ENVID=aiosmtplib"], ["NOTIFY=SUCCESS,FAILURE"]
-        assert (await smtp.sendmail(sender["address"], [recipient], mail, about, told))[0] == {}
+        assert (await smtp.sendmail(sender["address"], [recipient], mail, mail_options=about, rcpt_options=told))[
+            0
+        ] == {}
     found = Box(demo, "box0026").find("INBOX", "Message remis / Mail delivered")
     assert found is not None
     for word in (b"Original-Envelope-Id: aiosmtplib", b"Action: delivered", recipient.encode()):
