@@ -82,7 +82,7 @@ class Errand:
     recipients: Sequence[tuple[Address, RecipientWishes]]
     wishes: Wishes
     size_octets: int
-    """Of the message as it will be given, lines ended by CRLF."""
+    """Of the message exactly as it will be given; one that turns out to be shorter or longer isn't sent."""
 
     @property
     def domain(self) -> str:
@@ -159,7 +159,7 @@ class Cause(Enum):
     TOO_LATE = "too-late"
     """The time set by the sender is over, or shorter than the peer can promise (RFC 2852 §4)."""
     MALFORMED = "malformed"
-    """The message holds a line end that isn't CRLF, or isn't as long as it was said to be: it is given to nobody."""
+    """The message holds a line end that isn't CRLF: it is given to nobody."""
 
 
 _DEFAULTS: Final = {

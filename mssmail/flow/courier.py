@@ -19,8 +19,9 @@ class Courier(Protocol):
         """Try once. Never raises for what a peer, the DNS or the network does: that is in the outcomes.
 
         Ends within bounded time, and holds a bounded part of the message. What `body` raises comes through, once the
-        connection was cut so that the peer has nothing. Cancelled, it cuts the connection: the peer may then have the
-        message, as one in doubt.
+        connection was cut so that the peer has nothing; so does ValueError, where the body isn't as long as the errand
+        says (cut short on its way from the store, say), or a wish holds what can't be said in a command. Cancelled, it
+        cuts the connection: the peer may then have the message, as one in doubt.
         """
 
     async def close(self) -> None:

@@ -41,10 +41,6 @@ class _Ended(Exception):
     """All recipients' outcomes are known, or the connection is at its end."""
 
 
-class _Malformed(Exception):
-    """The message isn't what it should be; the text says how."""
-
-
 class Transaction:
     """`run` it once; then `outcomes` holds what the host said."""
 
@@ -82,8 +78,8 @@ class Transaction:
             self.failure = failure_of(error, self._step)
             if self._sent_whole:
                 self._settle(Outcome(self.failure.cause, detail=self.failure.detail, in_doubt=True))
-        except (BadLineEnd, _Malformed) as error:
-            self._settle(Outcome(Cause.MALFORMED, detail=str(error) or "a line end that isn't CRLF"))
+        except BadLineEnd:
+            self._settle(Outcome(Cause.MALFORMED, detail="a line end that isn't CRLF"))
             self._cut_if_begun()
         except BaseException:
             self._cut_if_begun()
@@ -229,19 +225,19 @@ class Transaction:
     # --- the message ---
 
     async def _pieces(self, ends: LineEnds) -> AsyncIterator[bytes]:
-        """The message as it may leave, without what `ends.end` adds. Raises BadLineEnd, _Malformed."""
+        """The message as it may leave, without what `ends.end` adds. Raises BadLineEnd, ValueError."""
         opened, most = self._body(), self._errand.size_octets
         try:
             async for piece in opened:
                 sound = ends.feed(piece)
                 if ends.octets > most:
-                    raise _Malformed("longer than it was said to be")
+                    raise ValueError("the message is longer than the errand says")
                 yield sound
         finally:
             if isinstance(opened, AsyncGenerator):
                 await opened.aclose()
         if ends.octets != most:
-            raise _Malformed("shorter than it was said to be")
+            raise ValueError("the message is shorter than the errand says")
 
     async def _read_whole(self) -> bytes:
         ends = LineEnds()
