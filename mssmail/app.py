@@ -159,7 +159,8 @@ class Assembly:
         directory = Directory(directory_path(settings), clock)
         crypto_work = ThreadPoolExecutor(2, "mssmail-crypto")
         cores = os.cpu_count() or 2
-        password_work = ThreadPoolExecutor(max(1, min(4, cores)), "mssmail-password", initializer=_stand_back)
+        # one core is left to the loop: under a flood of guesses, others' sign-ins waited for two hashes on two cores
+        password_work = ThreadPoolExecutor(max(1, min(4, cores - 1)), "mssmail-password", initializer=_stand_back)
         for lane in (write, read):
             lane.start()
         self._stack.callback(directory.close)
