@@ -28,6 +28,7 @@ from mssmail.crypto.kms.local import LocalKeyProvider, create_root
 from mssmail.directory.lookup import Directory
 from mssmail.directory.trustlist import Trust
 from mssmail.flow.bearer import TokenLogin
+from mssmail.flow.bounce import Bounces
 from mssmail.flow.changes import Changes
 from mssmail.flow.delegation_notices import LOOK_S as DELEGATIONS_LOOK_S
 from mssmail.flow.delegation_notices import DelegationNotices
@@ -39,6 +40,8 @@ from mssmail.flow.notices import Notices
 from mssmail.flow.operators import Operators
 from mssmail.flow.patients import Patients
 from mssmail.flow.purge import Purge, PurgeStopped
+from mssmail.flow.relay import AGAIN_S as RELAY_AGAIN_S
+from mssmail.flow.relay import Relay
 from mssmail.flow.renewal import LOOK_S, Renewal
 from mssmail.flow.revocation import LOOK_S as LISTS_LOOK_S
 from mssmail.flow.revocation import Revocation
@@ -48,6 +51,7 @@ from mssmail.flow.submit import Rate
 from mssmail.flow.trust import white_list_path
 from mssmail.flow.trust_schedule import LOOK_S as TRUST_LOOK_S
 from mssmail.flow.trust_schedule import TrustSchedule
+from mssmail.flow.vouch import ListVouch
 from mssmail.flow.watch import Watch
 from mssmail.identity.anchors import TrustFileError
 from mssmail.identity.certificates import Certificates
@@ -60,7 +64,8 @@ from mssmail.servers.net.listener import Place, listening
 from mssmail.servers.net.post import Post, Ready
 from mssmail.servers.net.proxied import ProxiedListener
 from mssmail.servers.net.stream import TlsContext
-from mssmail.servers.net.tls import HANDSHAKE_TIMEOUT_S, ServerTls, server_context
+from mssmail.servers.net.tls import HANDSHAKE_TIMEOUT_S, ServerTls, client_context, server_context
+from mssmail.servers.smtp.courier.carrier import SmtpCourier
 from mssmail.servers.smtp.roles import SUBMITTING
 from mssmail.servers.smtp.server import OperatorServer, SubmissionServer
 from mssmail.settings.check import check_files
@@ -278,6 +283,7 @@ class _Fresh:
 
     reloaded: Reloaded
     tls: TlsContext
+    outgoing: TlsContext
     certificates: Certificates
 
 
@@ -291,7 +297,8 @@ def _read_again(configuration: Configuration, clock: Clock) -> _Fresh | None:
         settings = reloaded.settings
         faults = check_files(settings)
         if not faults:
-            return _Fresh(reloaded, server_context(settings), Certificates(settings.trust, clock))
+            certificates = Certificates(settings.trust, clock)
+            return _Fresh(reloaded, server_context(settings), client_context(settings), certificates)
     except ConfigError as error:
         faults = error.faults
     except (TrustFileError, OSError, ValueError) as error:
@@ -370,6 +377,8 @@ class _Worker:
             for role in SUBMITTING
         ]
         self._operators = OperatorServer(house, Operators(house, standing, patients), gate, tls=self._tls.context)
+        self._courier = SmtpCourier(house.settings, ListVouch(house, standing))
+        self._relay = Relay(house, self._courier, Bounces(house))
         self._imap = ImapServer(house, login, standing, self._sessions, tls=self._tls.context)
         https = post.places.get("https")
         self._web = None if https is None else _web_server(house, login, standing, https.port)
@@ -385,6 +394,7 @@ class _Worker:
         await house.write.run(lambda tx: replays.arm_slot(tx, slot, and_above=last))
         await self._sessions.start()
         await self._watch.started()
+        await self._relay.begin(last=last)
         self._begin("sessions", POLL_S, self._sessions.look)
         self._begin("checkpoint", lambda: float(house.settings.audit.checkpoint_interval), self._watch.tie)
         self._begin("purge", lambda: float(house.settings.retention.interval), self._purge_once)
@@ -395,6 +405,7 @@ class _Worker:
         self._begin("search", EVERY_S, self._indexer.run)
         self._begin("notices", NOTICES_LOOK_S, self._notices.look)
         self._begin("delegation notices", DELEGATIONS_LOOK_S, self._delegation_notices.look)
+        self._begin("relay", RELAY_AGAIN_S, self._relay.run)
         self._begin("trail term", 3600.0, self._watch.cut)
         await self._listen()
         if post.workers > 1 and post.slot:
@@ -455,6 +466,7 @@ class _Worker:
         configuration.settings = reloaded.settings
         house.renew(reloaded.settings)
         self._tls.renew(fresh.tls)
+        self._courier.renew(reloaded.settings, fresh.outgoing)
         self._certificates.renew(fresh.certificates)
         self._login.renew()
         _log.info("configuration reloaded", changed=", ".join(reloaded.changed))
@@ -506,7 +518,8 @@ class _Worker:
         closings = [server.close(CLOSE_GRACE_S) for server in (*self._smtp, self._operators)]
         if self._web is not None:
             closings.append(self._web.close(CLOSE_GRACE_S))
-        await asyncio.gather(*closings, self._imap.close(CLOSE_GRACE_S))
+        await asyncio.gather(*closings, self._imap.close(CLOSE_GRACE_S), self._relay.close())
+        await self._courier.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -81,10 +81,12 @@ class Fresh:
         return len(self._messages)
 
     def add(self, message: FreshMessage | None, places: Iterable[Place]) -> None:
-        """Keep a message whose rows are committed; None: one too large for it."""
+        """Keep a message whose rows are committed; None: one too large for it. One that is in no box is let go."""
         if message is None:
             return
         message.places = tuple(places)
+        if not message.places:
+            return
         with self._lock:
             self._messages[message.body] = message
             self._first_end = min(self._first_end, *(period for _, period in message.places))

@@ -8,7 +8,7 @@ which patient. Who takes it out again is `relay`.
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from mssmail.audit.events import Event, Kind, Value
 from mssmail.base.address import Address
@@ -29,6 +29,7 @@ from mssmail.store.queue import QueuedMessage, QueuedRecipient
 SLACK_S: Final = 86_400
 """How much longer than the queue's lifetime a body's key lives: a server that was down must still tell the senders."""
 
+_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _queued = counter("mssmail_queue_recipients_total", "Recipients queued for other operators.")
 
 Work = Callable[[Transaction], None]
@@ -49,6 +50,17 @@ class Envelope:
     wishes: Wishes
     skipped_octets: int
     """At the body's start, which stay here: Return-Path is a box's, not a relay's (RFC 5321 §4.4)."""
+
+
+def seal_row(keys: KeyRing, kind: bytes, queue_id: int, number: int, content: dict[str, object]) -> bytes:
+    """What a row of the queue says of people, bound to its place; `kind`: at most 8 octets."""
+    return keys.seal_system(_to_json(content).encode(), name_aad(kind, AccountId(queue_id), number))
+
+
+def unseal_row(keys: KeyRing, kind: bytes, queue_id: int, number: int, sealed: bytes) -> dict[str, Any]:
+    """Raises Unsealable where the row was altered or moved."""
+    said: dict[str, Any] = json.loads(keys.open_system(sealed, name_aad(kind, AccountId(queue_id), number)))
+    return said
 
 
 class Seals:
@@ -82,11 +94,11 @@ class Seals:
                 content[name] = value
         if wishes.by_s is not None:
             content |= {"y": wishes.by_s, "m": wishes.by.value}
-        return self._seal(b"qmessage", queue_id, 0, content)
+        return seal_row(self._keys, b"qmessage", queue_id, 0, content)
 
     def envelope(self, queue_id: int, sealed: bytes) -> Envelope:
         """Raises Unsealable where the row was altered or moved."""
-        said = self._open(b"qmessage", queue_id, 0, sealed)
+        said = unseal_row(self._keys, b"qmessage", queue_id, 0, sealed)
         wishes = Wishes(
             said.get("r", ""),
             said.get("e", ""),
@@ -106,22 +118,15 @@ class Seals:
             content["n"] = recipient.wishes.notify.value
         if recipient.wishes.orcpt:
             content["o"] = recipient.wishes.orcpt
-        return self._seal(b"qrcpt", queue_id, number, content)
+        return seal_row(self._keys, b"qrcpt", queue_id, number, content)
 
     def recipient(self, queue_id: int, number: int, sealed: bytes) -> Beyond:
         """Raises Unsealable where the row was altered or moved."""
-        said = self._open(b"qrcpt", queue_id, number, sealed)
+        said = unseal_row(self._keys, b"qrcpt", queue_id, number, sealed)
         address = Address.parse(said["a"])
         assert address is not None
         notify = said.get("n")
         return Beyond(address, RecipientWishes(None if notify is None else Notify(notify), said.get("o", "")))
-
-    def _seal(self, kind: bytes, queue_id: int, number: int, content: dict[str, object]) -> bytes:
-        octets = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
-        return self._keys.seal_system(octets, name_aad(kind, AccountId(queue_id), number))
-
-    def _open(self, kind: bytes, queue_id: int, number: int, sealed: bytes):  # type: ignore[no-untyped-def]
-        return json.loads(self._keys.open_system(sealed, name_aad(kind, AccountId(queue_id), number)))
 
 
 class Queue:

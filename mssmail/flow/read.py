@@ -132,6 +132,21 @@ def _opened_range(sealed: Sealed, numbers: range, chosen: Sequence[int], data: b
     return plain if base == start and end - base >= len(plain) else plain[start - base : end - base]
 
 
+async def stream(house: House, sealed: Sealed, start: int, end: int) -> AsyncIterator[bytes]:
+    """Octets [start, end) of a body, about 256 KiB at a time. Raises BodyGone, Unsealable."""
+    at = start
+    while at < end:
+        upto = min(end, (at // CHUNK_OCTETS + 4) * CHUNK_OCTETS)
+        yield await _read(house, sealed, at, upto)
+        at = upto
+
+
+async def _read(house: House, sealed: Sealed, start: int, end: int) -> bytes:
+    if sealed.inline:
+        return await house.read.run(lambda tx: read_sealed(tx, house.bodies, sealed, start, end))
+    return await off_loop(house, lambda: _read_file(house.bodies, sealed, start, end))
+
+
 class Reader:
     """Opens messages of one account, for commands of one session."""
 
@@ -262,17 +277,8 @@ class Reader:
     async def stream(self, piece: Piece) -> AsyncIterator[bytes]:
         """The octets of a large piece, about 256 KiB at a time. Raises BodyGone, Unsealable."""
         assert piece.origin is not None
-        sealed, house = piece.origin, self._house
-        at, end = piece.start, piece.start + piece.size_octets
-        while at < end:
-            upto = min(end, (at // CHUNK_OCTETS + 4) * CHUNK_OCTETS)
-            yield await self._read(house, sealed, at, upto)
-            at = upto
-
-    async def _read(self, house: House, sealed: Sealed, start: int, end: int) -> bytes:
-        if sealed.inline:
-            return await house.read.run(lambda tx: read_sealed(tx, house.bodies, sealed, start, end))
-        return await off_loop(house, lambda: _read_file(house.bodies, sealed, start, end))
+        async for octets in stream(self._house, piece.origin, piece.start, piece.start + piece.size_octets):
+            yield octets
 
     async def trace(self, indexes: Sequence[int], wanted: Sequence[Wanted], *, mark_seen: bool) -> None:
         """Before any octet leaves: write the command's event, and set \\Seen where asked, in one transaction.

@@ -35,7 +35,7 @@ LIVE: Final = frozenset(
         "trust_list": "source source_ca refresh_interval shrink_limit stale_after unlisted_boxes",
         "operators": "max_connections max_messages_per_hour max_recipients",
         "patients": "domain may_answer answer_term",
-        "queue": "lifetime delay_notice",
+        "queue": "lifetime first_retry longest_retry delay_notice trace concurrency",
         "audit": "retention checkpoint_interval",
         "admin": "two_persons order_lifetime",
     }.items()

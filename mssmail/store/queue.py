@@ -7,7 +7,7 @@ recipient is at its end, the body's wrap goes, and the body with it where no box
 Knows digests, states and times; never an address, a peer's answer or a rule of when to try again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, unique
 from typing import Final
@@ -139,7 +139,7 @@ _BEGIN_PROBE = Statement(
     )
     .values(retry_at=bindparam("until"))
 )
-_FAILURES = Statement(select(_d.failures).where(_d.domain_digest == bindparam("digest"), _d.paused == 0))
+_FAILURES = Statement(select(_d.failures, _d.paused).where(_d.domain_digest == bindparam("digest")))
 _FAILED = Statement(
     update(queue_domains)
     .where(_d.domain_digest == bindparam("digest"))
@@ -147,9 +147,7 @@ _FAILED = Statement(
         failures=_d.failures + 1,
         retry_at=bindparam("at"),
         cause=bindparam("why"),
-        next_at=case((_d.next_at < bindparam("at"), bindparam("at")), else_=_d.next_at),
     )
-    .returning(_d.failures)
 )
 _WELL = Statement(
     update(queue_domains)
@@ -194,7 +192,7 @@ _MESSAGE_COLUMNS = (
     _m.sealed,
 )
 _ITS_WRAP = and_(wraps.c.body_id == _m.body_id, wraps.c.account_id == POST, wraps.c.period == _m.period)
-_MESSAGE = Statement(
+MESSAGE = Statement(
     select(*_MESSAGE_COLUMNS, wraps.c.wrapped, bodies.c.place, bodies.c.lengths)
     .select_from(queue_messages.outerjoin(wraps, _ITS_WRAP).outerjoin(bodies, bodies.c.body_id == _m.body_id))
     .where(_m.queue_id == bindparam("queue"))
@@ -311,6 +309,19 @@ def queue(tx: Transaction, message: QueuedMessage, recipients: Sequence[QueuedRe
 
 
 @dataclass(frozen=True, slots=True)
+class QueuedBody:
+    """Where a queued message's octets are, and their key for `POST`."""
+
+    body_id: BodyId
+    period: Period
+    size_octets: int
+    wrapped: bytes | None
+    """None where the period is over: the body is gone."""
+    inline: bool
+    lengths: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Leased:
     """A message's recipients of one domain, in this worker's hands."""
 
@@ -319,17 +330,11 @@ class Leased:
     fence: int
     recipients: Sequence[tuple[int, bytes, int]]
     """Number, sealed, attempts so far."""
-    body_id: BodyId
     account_id: AccountId
-    period: Period
-    size_octets: int
     created_at: int
     expires_at: int
     sealed: bytes
-    wrapped: bytes | None
-    """None where the period is over: the body is gone."""
-    inline: bool
-    lengths: bytes
+    body: QueuedBody
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,7 +361,7 @@ def lease(tx: Transaction, digest: bytes, slot: int, fences: Sequence[int], term
     """Take messages to a domain, at most one for each number; one alone where the domain is being probed."""
     now = int(tx.now)
     row = tx.run(_FAILURES, digest=digest).fetchone()
-    if row is None:
+    if row is None or row[1]:
         return []
     if row[0]:
         if tx.run(_BEGIN_PROBE, digest=digest, now=now, until=now + term_s).rowcount != 1:
@@ -364,41 +369,68 @@ def lease(tx: Transaction, digest: bytes, slot: int, fences: Sequence[int], term
         fences = fences[:1]
     taken: list[Leased] = []
     left = list(fences)
-    for queue_id in dict.fromkeys(row[0] for row in tx.run(_DUE, digest=digest, now=now, count=_LOOKED).fetchall()):
+    until_ms = int(tx.now * 1000) + term_s * 1000
+    for queue_id in _waiting(tx, digest, len(left)):
         if not left:
             break
-        until_ms = int(tx.now * 1000) + term_s * 1000
         fresh = tx.run(
             _PUT_LEASE, queue_id=queue_id, domain_digest=digest, slot=slot, fence=left[-1], until_ms=until_ms
         )
         if fresh.rowcount != 1:
             continue
         recipients = tx.run(_TAKE, queue=queue_id, digest=digest, now=now).fetchall()
-        message = tx.run(_MESSAGE, queue=queue_id).fetchone()
+        message = tx.run(MESSAGE, queue=queue_id).fetchone()
         assert message is not None
         taken.append(_leased(queue_id, digest, left.pop(), recipients, message))
     _refresh(tx, digest)
     return taken
 
 
+def _waiting(tx: Transaction, digest: bytes, wanted: int) -> Iterator[int]:
+    """Messages that are due, the most pressing first; a few more than wanted, in case that others have them in hand."""
+    seen: set[int] = set()
+    for count in (4 * wanted + 4, _LOOKED):
+        found = [row[0] for row in tx.run(_DUE, digest=digest, now=int(tx.now), count=count).fetchall()]
+        for queue_id in found:
+            if queue_id not in seen:
+                seen.add(queue_id)
+                yield queue_id
+        if len(found) < count:
+            return
+
+
 def _leased(queue_id: int, digest: bytes, fence: int, recipients: Sequence[Row], row: Row) -> Leased:
-    body, account, period, size, created, expires, sealed, wrapped, place, lengths = row
+    message = message_of(row)
     return Leased(
         queue_id,
         digest,
         fence,
         sorted((number, octets, attempts) for number, octets, attempts in recipients),
-        BodyId(body),
-        AccountId(account),
-        Period(period),
-        size,
-        created,
-        expires,
-        sealed,
-        None if lengths is None else wrapped,
-        place == 0,
-        lengths or b"",
+        message.account_id,
+        message.created_at,
+        message.expires_at,
+        message.sealed,
+        message.body,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRow:
+    """A queued message as `MESSAGE` reads it."""
+
+    account_id: AccountId
+    created_at: int
+    expires_at: int
+    sealed: bytes
+    body: QueuedBody
+
+
+def message_of(row: Row) -> MessageRow:
+    """Of a row of `MESSAGE`."""
+    body_id, account, period, size, created, expires, sealed, wrapped, place, lengths = row
+    wrap = None if lengths is None else wrapped
+    body = QueuedBody(BodyId(body_id), Period(period), size, wrap, place == 0, lengths or b"")
+    return MessageRow(AccountId(account), created, expires, sealed, body)
 
 
 def _refresh(tx: Transaction, digest: bytes) -> None:
@@ -424,6 +456,16 @@ def give_back(tx: Transaction, leased: Leased) -> None:
         tx.run(_BRING_FORWARD, digest=leased.domain_digest, due=now)
 
 
+def interrupted(tx: Transaction, leased: Leased, cause: str) -> None:
+    """Let others have what was being tried when this worker had to stop."""
+    _take_back(tx, [(leased.queue_id, leased.domain_digest, leased.fence)], cause)
+
+
+def any_lapsed(tx: Transaction) -> bool:
+    """Whether `free_lapsed` has something to do."""
+    return tx.run(_LAPSED, now=int(tx.now * 1000)).fetchone() is not None
+
+
 def free(tx: Transaction, low: int, high: int, cause: str) -> int:
     """Take back what workers of these slots had in hand in an earlier life; how many leases."""
     return _take_back(tx, tx.run(_LEASES_OF, low=low, high=high).fetchall(), cause)
@@ -437,7 +479,8 @@ def free_lapsed(tx: Transaction, cause: str) -> int:
 def _take_back(tx: Transaction, found: Sequence[Row], cause: str) -> int:
     now = int(tx.now)
     for queue_id, digest, fence in found:
-        tx.run(_DROP_LEASE, queue=queue_id, digest=digest, mine=fence)
+        if tx.run(_DROP_LEASE, queue=queue_id, digest=digest, mine=fence).rowcount != 1:
+            continue
         back = tx.run(_BACK, queue=queue_id, digest=digest, due=now, more=1, why=cause).fetchall()
         for number, attempts in back:
             _attempted(tx, queue_id, number, attempts, cause, 0, b"")
@@ -515,10 +558,10 @@ def end(tx: Transaction, queue_id: int, count: int) -> None:
         periods.mark_due(tx, [row[1]], int(tx.now) + OUTBOX_GRACE_S)
 
 
-def failed(tx: Transaction, digest: bytes, cause: str, retry_at: int) -> int:
-    """No connection to a domain came to anything: leave it in peace until then. How many times in a row."""
-    row = tx.run(_FAILED, digest=digest, at=retry_at, why=cause).fetchone()
-    return 0 if row is None else int(row[0])
+def failed(tx: Transaction, digest: bytes, cause: str, retry_at: int) -> None:
+    """No connection to a domain came to anything: leave it in peace until then."""
+    tx.run(_FAILED, digest=digest, at=retry_at, why=cause)
+    _refresh(tx, digest)
 
 
 def well(tx: Transaction, digest: bytes) -> None:

@@ -1,0 +1,233 @@
+"""What follows from how an attempt ended: for each recipient its state, the trail, the sender's report; for the domain
+a pause.
+
+All of it is written in one transaction (`Ended.write`). The trail has codes and hosts, never what a peer said in words:
+that is in the trace, sealed.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from mssmail.audit.events import Event, Kind, Value
+from mssmail.base.relay import Answer, Attempt, Cause, Hop, Outcome
+from mssmail.crypto.keys import KeyRing
+from mssmail.flow.bounce import Bounces, Fate, Notices, Sent
+from mssmail.flow.house import House
+from mssmail.flow.letter import Addressee, Letter
+from mssmail.flow.queue import seal_row, unseal_row
+from mssmail.flow.throttle import Throttle
+from mssmail.metrics.registry import counter
+from mssmail.mime.report import Action
+from mssmail.policy.retry import pause_s
+from mssmail.store import queue
+from mssmail.store.interface import Transaction
+from mssmail.store.queue import Leased, Result, State
+
+INTERRUPTED: Final = "interrupted"
+"""The worker that had it in hand ended."""
+ERASED: Final = "erased"
+"""The message's term ended before it could be sent."""
+UNREADABLE: Final = "unreadable"
+"""Its row was altered or moved."""
+LONGEST_PROBE_S: Final = 600
+"""Longest pause between two probes of a domain that fails: a server that is back isn't left waiting for hours."""
+
+DOWN: Final = frozenset(
+    {
+        Cause.DNS_FAILED,
+        Cause.DNS_TIMED_OUT,
+        Cause.UNREACHABLE,
+        Cause.NO_STARTTLS,
+        Cause.TLS_FAILED,
+        Cause.CERTIFICATE,
+        Cause.EXPIRED,
+        Cause.REVOKED,
+        Cause.NOT_LISTED,
+        Cause.UNJUDGED,
+        Cause.LOST,
+        Cause.TIMED_OUT,
+        Cause.GARBAGE,
+    }
+)
+"""What speaks of a domain's server rather than of a message."""
+_CLOSING: Final = 421
+"""RFC 5321 §3.8: the server isn't available, and closes the connection."""
+
+_outcomes = counter("mssmail_relay_outcomes_total", "Attempts by what came of them, for each recipient.", ("outcome",))
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """An attempt as the trace keeps it."""
+
+    hop: Hop | None
+    answer: Answer | None
+    detail: str
+    in_doubt: bool
+
+
+def seal_tried(keys: KeyRing, queue_id: int, number: int, hop: Hop | None, outcome: Outcome) -> bytes:
+    """For `queue_attempts.sealed`."""
+    content: dict[str, object] = {}
+    if hop is not None:
+        content["h"] = [hop.host, hop.client, hop.tls, hop.cipher, hop.operator, hop.dsn]
+    if outcome.answer is not None:
+        content["a"] = [outcome.answer.code, outcome.answer.status, outcome.answer.text]
+    if outcome.detail:
+        content["f"] = outcome.detail
+    if outcome.in_doubt:
+        content["x"] = True
+    return seal_row(keys, b"qtried", queue_id, number, content)
+
+
+def open_tried(keys: KeyRing, queue_id: int, number: int, sealed: bytes | None) -> Tried:
+    """Raises Unsealable where the row was altered or moved."""
+    said = unseal_row(keys, b"qtried", queue_id, number, sealed) if sealed else {}
+    hop, answer = said.get("h"), said.get("a")
+    return Tried(
+        None if hop is None else Hop(*hop),
+        None if answer is None else Answer(*answer),
+        said.get("f", ""),
+        said.get("x", False),
+    )
+
+
+@dataclass(slots=True)
+class Ended:
+    """What is to be written of an errand. `write` it in a transaction, then `done`."""
+
+    leased: Leased
+    results: list[Result] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    fates: list[Fate] = field(default_factory=list)
+    notices: Notices = field(default_factory=Notices)
+    down: Cause | None = None
+    """What was wrong with the domain's server, where that is news to this worker."""
+    retry_at: int = 0
+    well: bool = False
+    """Whether the domain's server took it, or said no in good order."""
+
+    def write(self, tx: Transaction) -> bool:
+        """False where the lease was lost meanwhile. Raises Refusal(UNAVAILABLE)."""
+        digest = self.leased.domain_digest
+        mine = queue.settle(tx, self.leased, self.results)
+        if self.down is not None:
+            queue.failed(tx, digest, self.down.value, self.retry_at)
+        elif self.well:
+            queue.well(tx, digest)
+        if mine:
+            self.notices.put(tx)
+        for event in self.events:
+            tx.trail(event)
+        return mine
+
+    def done(self) -> None:
+        self.notices.done()
+        for each in self.results:
+            _outcomes.labels(outcome=each.cause).inc()
+
+
+class Outcomes:
+    """Judges attempts."""
+
+    def __init__(self, house: House, bounces: Bounces, chance: Callable[[], float]) -> None:
+        self._house = house
+        self._bounces = bounces
+        self._chance = chance
+
+    def judge(self, letter: Letter, attempt: Attempt, throttle: Throttle, failures: int, most: int) -> Ended:
+        """What follows. `failures`: the domain's, in a row; `most`: errands to it at once."""
+        now = self._house.clock.now()
+        ended = Ended(letter.leased)
+        trouble = _trouble(attempt.outcomes)
+        if trouble is None:
+            ended.well = True
+            throttle.went_well(most)
+        else:
+            throttle.failed()
+            if throttle.retry_at <= now:
+                settings = self._house.settings.queue
+                longest = min(settings.longest_retry, LONGEST_PROBE_S)
+                throttle.retry_at = now + pause_s(failures + 1, settings.first_retry, longest, self._chance())
+                ended.down = trouble
+            ended.retry_at = int(throttle.retry_at)
+        for addressee, outcome in zip(letter.addressees, attempt.outcomes, strict=True):
+            self._add(ended, letter, addressee, outcome, attempt.hop)
+        return ended
+
+    def _add(self, ended: Ended, letter: Letter, to: Addressee, outcome: Outcome, hop: Hop | None) -> None:
+        now, leased = self._house.clock.now(), letter.leased
+        attempt = to.attempts + 1
+        over = now >= leased.expires_at
+        due_at = 0
+        if outcome.cause is Cause.DELIVERED:
+            state, kind, action = State.RELAYED, Kind.RELAYED, Action.RELAYED
+        elif outcome.permanent or over:
+            state, kind, action = State.FAILED, Kind.RELAY_FAILED, Action.FAILED
+        else:
+            state, kind = State.WAITING, Kind.RELAY_DEFERRED
+            settings = self._house.settings.queue
+            if ended.retry_at and outcome.cause not in (Cause.LOST, Cause.TIMED_OUT):
+                due_at = ended.retry_at
+            else:
+                due_at = int(now) + pause_s(attempt, settings.first_retry, settings.longest_retry, self._chance())
+        code = 0 if outcome.answer is None else outcome.answer.code
+        sealed = seal_tried(self._house.keys, leased.queue_id, to.number, hop, outcome)
+        ended.results.append(Result(to.number, attempt, state, due_at, outcome.cause.value, code, sealed))
+        details = _details(letter.ident, attempt, outcome, hop)
+        told = "ok" if state is State.RELAYED else outcome.cause.value
+        ended.events.append(Event(kind, int(leased.account_id), str(to.beyond.address), told, details))
+        if state is not State.WAITING:
+            ended.fates.append(Fate.of_attempt(to.beyond, action, outcome, hop, now))
+
+    def gone(self, letter: Letter) -> Ended:
+        """The body was erased before it could be sent."""
+        ended = Ended(letter.leased)
+        for to in letter.addressees:
+            ended.results.append(Result(to.number, to.attempts + 1, State.FAILED, 0, ERASED, 0, b""))
+            details: dict[str, Value] = {"id": letter.ident}
+            account, address = int(letter.leased.account_id), str(to.beyond.address)
+            ended.events.append(Event(Kind.RELAY_FAILED, account, address, ERASED, details))
+            ended.fates.append(Fate(to.beyond.address, to.beyond.wishes, Action.FAILED, "5.4.7"))
+        return ended
+
+    def unreadable(self, leased: Leased) -> Ended:
+        """A row was altered: nobody can be told of whom it was about."""
+        ended = Ended(leased)
+        for number, _, attempts in leased.recipients:
+            ended.results.append(Result(number, attempts + 1, State.FAILED, 0, UNREADABLE, 0, b""))
+        details: dict[str, Value] = {"id": f"{leased.queue_id:x}"}
+        ended.events.append(Event(Kind.RELAY_FAILED, int(leased.account_id), None, UNREADABLE, details))
+        return ended
+
+    async def tell(self, ended: Ended, letter: Letter) -> None:
+        """Make ready what the sender is to be told. Raises Refusal where that may pass."""
+        sender, wishes = letter.envelope.sender, letter.envelope.wishes
+        if sender is None or not any(fate.is_told(wishes) for fate in ended.fates):
+            return
+        sent = Sent(letter.ident, sender, wishes, letter.leased.created_at, await letter.text.header())
+        ended.notices = await self._bounces.notices(sent, ended.fates)
+
+
+def _trouble(outcomes: Sequence[Outcome]) -> Cause | None:
+    """What was wrong with the server, where it was that."""
+    for outcome in outcomes:
+        if outcome.cause in DOWN:
+            return outcome.cause
+        if outcome.cause is Cause.DEFERRED and outcome.answer is not None and outcome.answer.code == _CLOSING:
+            return outcome.cause
+    return None
+
+
+def _details(ident: str, attempt: int, outcome: Outcome, hop: Hop | None) -> dict[str, Value]:
+    details: dict[str, Value] = {"id": ident, "attempt": attempt, "status": outcome.status}
+    if outcome.answer is not None:
+        details["code"] = outcome.answer.code
+    if outcome.in_doubt:
+        details["in_doubt"] = True
+    if hop is not None:
+        for name in ("host", "client", "tls", "cipher", "operator"):
+            if value := getattr(hop, name):
+                details[name] = value
+    return details
