@@ -5,6 +5,7 @@ build on it: `submit` and `receive`. A refusal known before the end is kept unti
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
@@ -171,6 +172,9 @@ class Arrival:
             self.refuse(Reason.TOO_LARGE, f"over {most} octets")
         if self._refusal is not None:
             return
+        if not (self._wishes.eight_bit or data.isascii()):
+            # What wasn't announced (RFC 6152 §3) must be known all the same, to whoever sends it on.
+            self._wishes = replace(self._wishes, eight_bit=True)
         step = HASHED_OCTETS if len(data) <= PIECEMEAL_OCTETS else len(data)
         for start in range(0, len(data), step):
             self._digest.update(data[start : start + step])

@@ -88,34 +88,37 @@ class Report:
 class _Wording:
     subject_fr: str
     fr: str
-    """`{sent}`: when the message was sent."""
+    """`{sent}`: when the message was sent; `{to}`: that the recipients follow."""
     en: str
 
 
 _WORDINGS: Final = {
     Action.FAILED: _Wording(
         "Message non remis",
-        "Votre message du {sent} n'a pas pu être remis. Il n'y aura pas d'autre essai.",
-        "Your message of {sent} could not be delivered. It isn't tried again.",
+        "Votre message du {sent} n'a pas pu être remis {to} ; il n'y aura pas d'autre essai.",
+        "Your message of {sent} could not be delivered to {to}; it isn't tried again.",
     ),
     Action.DELAYED: _Wording(
         "Message retardé",
-        "Votre message du {sent} n'a pas encore pu être remis. Le serveur continue d'essayer : vous n'avez pas à le "
-        "renvoyer. S'il y a urgence, joignez le destinataire autrement.",
-        "Your message of {sent} has not yet been delivered. The server goes on trying: there is no need to send it "
-        "again. Where it is urgent, reach the recipient in another way.",
+        "Votre message du {sent} n'a pas encore pu être remis {to}. Le serveur continue d'essayer : vous n'avez pas à "
+        "le renvoyer. S'il y a urgence, joignez le destinataire autrement.",
+        "Your message of {sent} has not yet been delivered to {to}. The server goes on trying: there is no need to "
+        "send it again. Where it is urgent, reach the recipient in another way.",
     ),
     Action.DELIVERED: _Wording(
         "Message remis",
-        "Votre message du {sent} a été remis, comme vous aviez demandé à le savoir. Cela ne dit pas qu'il a été lu.",
-        "Your message of {sent} was delivered, as you had asked to be told. That doesn't say that it was read.",
+        "Votre message du {sent} a été remis {to}, comme vous aviez demandé à le savoir. Cela ne dit pas qu'il a été "
+        "lu.",
+        "Your message of {sent} was delivered to {to}, as you had asked to be told. That doesn't say that it was read.",
     ),
     Action.RELAYED: _Wording(
         "Message transmis",
-        "Votre message du {sent} a été transmis à l'opérateur du destinataire, qui ne confirmera pas la remise.",
-        "Your message of {sent} was handed to the recipient's operator, which won't confirm delivery.",
+        "Votre message du {sent} a été transmis à un autre opérateur, qui ne confirmera pas la remise {to}.",
+        "Your message of {sent} was handed to another operator, which won't confirm its delivery to {to}.",
     ),
 }
+_ONE: Final = ("au destinataire suivant", "the following recipient")
+_SEVERAL: Final = ("aux destinataires suivants", "the following recipients")
 _PRIVACY_FR: Final = (
     "Par confidentialité, ni l'objet ni le contenu de votre message ne sont repris ici : retrouvez-le à cette date "
     "parmi vos messages envoyés."
@@ -184,8 +187,10 @@ def _part(boundary: str, kind: str, body: bytes, encoding: str = "") -> bytes:
 def _words(report: Report, action: Action) -> str:
     """What a doctor reads: French, a line, English."""
     wording = _WORDINGS[action]
-    french = ["Bonjour,", "", wording.fr.format(sent=_moment_fr(report.arrived_at)), ""]
-    english = ["Hello,", "", wording.en.format(sent=_moment_en(report.arrived_at)), ""]
+    one = len(report.outcomes) == 1
+    to_fr, to_en = _ONE if one else _SEVERAL
+    french = ["Bonjour,", "", wording.fr.format(sent=_moment_fr(report.arrived_at), to=to_fr), ""]
+    english = ["Hello,", "", wording.en.format(sent=_moment_en(report.arrived_at), to=to_en), ""]
     for outcome in report.outcomes:
         fr, en = _told(outcome)
         french += [f"  {outcome.recipient}", *(f"    {line}" for line in fr), ""]
@@ -209,9 +214,11 @@ def _told(outcome: Outcome) -> tuple[list[str], list[str]]:
     elif outcome.retried_until is not None:
         fr.append(f"Derniers essais : le {_moment_fr(outcome.retried_until)}.")
         en.append(f"It is given up on {_moment_en(outcome.retried_until)}.")
-    answered = " : ".join(_plain(each) for each in (outcome.remote, outcome.diagnostic or outcome.finding) if each)
-    fr.append(f"Pour le support : {outcome.status}" + (f", {answered}" if answered else ""))
-    en.append(f"For support: {outcome.status}" + (f", {answered.replace(' : ', ': ')}" if answered else ""))
+    answer = outcome.diagnostic or outcome.finding or ""
+    host = outcome.remote if outcome.remote and outcome.remote not in answer else ""
+    for_support = ", ".join(filter(None, (outcome.status, _plain(host), _plain(answer))))
+    fr.append(f"Pour le support : {for_support}")
+    en.append(f"For support: {for_support}")
     return fr, en
 
 

@@ -76,8 +76,8 @@ def test_a_failure_is_a_report_of_three_parts() -> None:
     assert explain("5.1.1").en in text
     assert f"À faire : {explain('5.1.1').do_fr}" in text
     assert f"What to do: {explain('5.1.1').do_en}" in text
-    assert "Votre message du 24/11/2026 à 10:00 (UTC) n'a pas pu être remis." in text
-    assert "Pour le support : 5.1.1, mx.labo.fr : 550 5.1.1 No such user\n" in text.replace("\r\n", "\n")
+    assert "Votre message du 24/11/2026 à 10:00 (UTC) n'a pas pu être remis au destinataire suivant ;" in text
+    assert "Pour le support : 5.1.1, mx.labo.fr, 550 5.1.1 No such user\n" in text.replace("\r\n", "\n")
     assert status.get_content_type() == "message/delivery-status"
     about, recipient = blocks(octets)
     assert about["Reporting-MTA"] == "dns; mail.demo.fr"
@@ -125,6 +125,9 @@ def test_several_recipients_have_a_block_each() -> None:
     """Each recipient is told of by itself."""
     found = blocks(report(failed("a@labo.fr"), failed("b@labo.fr", "5.2.2")))
     assert [block["Status"] for block in found[1:]] == ["5.1.1", "5.2.2"]
+    text = words_of(parts(report(failed("a@labo.fr"), failed("b@labo.fr", "5.2.2")))[1][0])
+    assert "n'a pas pu être remis aux destinataires suivants ;" in text
+    assert "to the following recipients;" in text
 
 
 def test_addresses_in_utf_8_take_the_forms_of_their_own() -> None:

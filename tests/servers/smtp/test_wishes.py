@@ -70,3 +70,18 @@ async def test_a_time_for_delivery(harbour: Harbour, by: str, reply: str, kept_a
         await client.ask("DATA")
         assert (await client.ask(f"From: {ME}", "", "x", ".")).startswith("250 2.6.0")
         assert f"'by': '{kept_as}'" in "".join(str(harbour.home.house.trail.open(row)) for row in harbour.trail())
+
+
+@pytest.mark.parametrize(
+    ("said", "text", "eight_bit"),
+    [("", "bonjour", False), (" BODY=7BIT", "bonjour", False), ("", "été", True), (" BODY=8BITMIME", "bonjour", True)],
+)
+async def test_what_wasnt_announced_is_seen(harbour: Harbour, said: str, text: str, *, eight_bit: bool) -> None:
+    """Octets above 127 are known of whether or not BODY announced them (RFC 6152 §3)."""
+    client = await harbour.signed_in()
+    await client.ask(f"MAIL FROM:<{ME}>{said}")
+    await client.ask(f"RCPT TO:<{PAUL}>")
+    await client.ask("DATA")
+    assert (await client.ask(f"From: {ME}", "", text, ".")).startswith("250 2.6.0")
+    told = "".join(str(harbour.home.house.trail.open(row)) for row in harbour.trail())
+    assert ("'body': '8BITMIME'" in told) is eight_bit
