@@ -35,6 +35,8 @@ LIVE: Final = frozenset(
         "trust_list": "source source_ca refresh_interval shrink_limit stale_after unlisted_boxes",
         "operators": "max_connections max_messages_per_hour max_recipients",
         "patients": "domain may_answer answer_term",
+        "relay": "routes certificate key port nameservers dns_timeout connect_timeout reply_timeout block_timeout "
+        "end_timeout idle_timeout max_connections_per_domain",
         "queue": "lifetime first_retry longest_retry delay_notice trace concurrency",
         "audit": "retention checkpoint_interval",
         "admin": "two_persons order_lifetime",

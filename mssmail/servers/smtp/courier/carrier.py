@@ -62,7 +62,7 @@ class SmtpCourier:
     def renew(self, settings: Settings, context: ssl.SSLContext) -> None:
         """Open connections by other settings and another `client_context` from now on."""
         self._take(settings, context)
-        self._pool.leave()
+        self._pool.renew(settings.relay.max_connections_per_domain, float(settings.relay.idle_timeout))
 
     async def close(self) -> None:
         self._pool.close()

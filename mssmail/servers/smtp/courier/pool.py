@@ -37,6 +37,11 @@ class Pool:
         self._quarters: dict[str, _Quarter] = {}
         self._closed = False
 
+    def renew(self, most: int, idle_s: float) -> None:
+        """Go by other numbers from now on, with a domain under way once it has paused; leave all that is idle."""
+        self._most, self._idle_s = most, idle_s
+        self.leave()
+
     @contextlib.asynccontextmanager
     async def place(self, domain: str) -> AsyncIterator[None]:
         """Wait for the right to use one connection."""

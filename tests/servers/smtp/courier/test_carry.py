@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
 from mssmail.base.relay import By, Cause, Notify, RecipientWishes, Wishes
+from mssmail.servers.net.tls import client_context
 from mssmail.servers.smtp.courier import carrier, transaction, wire
 from mssmail.servers.smtp.courier.transaction import CHUNK_OCTETS, SMALL_OCTETS
-from mssmail.settings.trust_space import Relay
+from mssmail.settings.trust_space import Relay, Route
 from mssmail.settings.units import Seconds
 from tests.servers.smtp.courier.jetty import LABO, MESSAGE, Jetty, causes, errand, message
 from tests.servers.smtp.courier.sink import HANG, OFFERS, Manners
@@ -370,17 +370,18 @@ async def test_leaves_at_once(jetty: Jetty) -> None:
 
 
 async def test_renewed(jetty: Jetty) -> None:
-    """After the settings were taken anew, no old connection serves."""
-    from mssmail.servers.net.tls import client_context
-
-    sink = await jetty.sink()
-    courier = jetty.to(sink)
+    """After the settings were taken anew no old connection serves, and routes and numbers are the new ones."""
+    old, new = await jetty.sink(), await jetty.sink()
+    courier = jetty.to(old)
     assert causes(await courier.carry(errand(), message)) == [Cause.DELIVERED]
-    settings = jetty.settings(replace(Relay(), routes=()))
+    routes = (Route(LABO, "127.0.0.1", new.port),)
+    settings = jetty.settings(Relay(routes=routes, max_connections_per_domain=1))
     courier.renew(settings, client_context(settings))
-    assert causes(await courier.carry(errand("a@nowhere.invalid"), message)) != [Cause.DELIVERED]
-    await sink.left()
-    assert sink.connections == 1
+    await old.left()
+    attempts = await asyncio.gather(*(courier.carry(errand(), message) for _ in range(5)))
+    assert all(causes(attempt) == [Cause.DELIVERED] for attempt in attempts)
+    assert (old.connections, len(old.messages)) == (1, 1)
+    assert (new.connections, len(new.messages)) == (1, 5)
 
 
 # --- slowness ---
@@ -401,8 +402,6 @@ async def test_silent_handshake(jetty: Jetty, monkeypatch: pytest.MonkeyPatch) -
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    from mssmail.settings.trust_space import Route
-
     courier = jetty.courier(Relay(routes=(Route(LABO, "127.0.0.1", port),)))
     assert causes(await courier.carry(errand(), message)) == [Cause.TIMED_OUT]
     server.close()
