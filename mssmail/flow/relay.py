@@ -118,6 +118,8 @@ class Relay:
     async def _take_up(self, domain: DueDomain) -> None:
         """Begin as many carriers to a domain as there is room for."""
         throttle = self._throttles.setdefault(domain.digest, Throttle())
+        if not throttle.busy:
+            throttle.retry_at = 0.0  # what the queue's rows say counts: an administrator may want it tried at once
         if throttle.retry_at > self._house.clock.now():
             return
         room = min(throttle.room(self._most_to_one()), self._room())
