@@ -25,6 +25,7 @@ from mssmail.cli import (
     grant,
     init,
     keys,
+    queue,
     retention,
     serve,
     token,
@@ -70,7 +71,22 @@ app.command()(init.init)
 app.command()(serve.serve)
 app.command()(doctor.doctor)
 app.command()(demo.demo)
-for noun in (account, admin, audit, ban, cert, config, delegation, directory, grant, keys, retention, token, trust):
+for noun in (
+    account,
+    admin,
+    audit,
+    ban,
+    cert,
+    config,
+    delegation,
+    directory,
+    grant,
+    keys,
+    queue,
+    retention,
+    token,
+    trust,
+):
     app.add_typer(noun.app)
 
 
