@@ -27,11 +27,15 @@ from mssmail.crypto.kms.interface import KeyProviderError
 from mssmail.crypto.kms.local import LocalKeyProvider, create_root
 from mssmail.directory.lookup import Directory
 from mssmail.directory.trustlist import Trust
+from mssmail.flow.absence_answers import LOOK_S as ABSENCES_LOOK_S
+from mssmail.flow.absence_answers import AbsenceAnswers
 from mssmail.flow.bearer import TokenLogin
 from mssmail.flow.bounce import Bounces
 from mssmail.flow.changes import Changes
 from mssmail.flow.delegation_notices import LOOK_S as DELEGATIONS_LOOK_S
 from mssmail.flow.delegation_notices import DelegationNotices
+from mssmail.flow.forwarding import LOOK_S as FORWARDS_LOOK_S
+from mssmail.flow.forwarding import ForwardNotices
 from mssmail.flow.gate import Gate
 from mssmail.flow.house import BodyNumbers, House
 from mssmail.flow.index import EVERY_S, QUIET_S, Indexer
@@ -42,6 +46,8 @@ from mssmail.flow.patients import Patients
 from mssmail.flow.purge import Purge, PurgeStopped
 from mssmail.flow.relay import AGAIN_S as RELAY_AGAIN_S
 from mssmail.flow.relay import Relay
+from mssmail.flow.reminders import LOOK_S as REMINDERS_LOOK_S
+from mssmail.flow.reminders import Reminders
 from mssmail.flow.renewal import LOOK_S, Renewal
 from mssmail.flow.revocation import LOOK_S as LISTS_LOOK_S
 from mssmail.flow.revocation import Revocation
@@ -368,6 +374,9 @@ class _Worker:
         self._renewal = Renewal(house, standing)
         self._notices = Notices(house, standing.credentials)
         self._delegation_notices = DelegationNotices(house, standing.credentials)
+        self._forward_notices = ForwardNotices(house, standing.credentials)
+        self._absence_answers = AbsenceAnswers(house, standing.credentials, gate)
+        self._reminders = Reminders(house, standing.credentials)
         self._revocation = Revocation(house, self._certificates)
         self._trust = TrustSchedule(house)
         self._tls = ServerTls(house.settings)
@@ -406,6 +415,9 @@ class _Worker:
         self._begin("notices", NOTICES_LOOK_S, self._notices.look)
         self._begin("delegation notices", DELEGATIONS_LOOK_S, self._delegation_notices.look)
         self._begin("relay", RELAY_AGAIN_S, self._relay.run)
+        self._begin("forward notices", FORWARDS_LOOK_S, self._forward_notices.look)
+        self._begin("absences", ABSENCES_LOOK_S, self._absence_answers.look)
+        self._begin("reminders", REMINDERS_LOOK_S, self._reminders.look)
         self._begin("trail term", 3600.0, self._watch.cut)
         await self._listen()
         if post.workers > 1 and post.slot:

@@ -135,6 +135,21 @@ class Kind(IntEnum):
     DELEGATION_TOLD = 123
     """A box was told by mail to whom it was opened."""
 
+    ABSENCE_SET = 170
+    ABSENCE_CLEARED = 171
+    ABSENCE_TOLD = 172
+    """Somebody who wrote to a box was answered that its holder is away."""
+    FORWARD_SET = 173
+    FORWARD_CLEARED = 174
+    FORWARDED = 175
+    """A message went on to another box."""
+    FORWARD_REFUSED = 176
+    """A message stayed where it was: the gate doesn't let the other box in now, or it came from there."""
+    FORWARD_TOLD = 177
+    """A box was told by mail where its mail goes on to."""
+    HEADERS_TOLD = 178
+    """A sender was told by mail which fields their program leaves out."""
+
     @property
     def label(self) -> str:
         """`signed-in`: how commands and exports name it."""

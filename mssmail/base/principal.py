@@ -7,6 +7,7 @@ from mssmail.base.address import Address
 from mssmail.base.dn import DistinguishedName
 from mssmail.base.ids import AccountId
 from mssmail.base.limits import NO_LIMITS, Limits
+from mssmail.base.refusal import Refusal
 from mssmail.base.relay import NO_WISHES, RecipientWishes
 from mssmail.base.rights import FULL, Right
 
@@ -106,6 +107,10 @@ class Recipient:
     term_s: int | None = None
     """The account's own retention term, None for the default."""
     wishes: RecipientWishes = NO_WISHES
+    absent: bool = False
+    """Its holder said that they may be away: who writes may be told so."""
+    forward: "Forward | None" = None
+    """Where its mail goes on to, if it does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,3 +126,14 @@ class Beyond:
 
 
 LetIn = Recipient | Beyond
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """Where a recipient's mail goes on to, as the gate found it for this message."""
+
+    address: Address
+    to: LetIn | Refusal
+    """A refusal: not there, not now."""
+    keep: bool
+    """Whether the recipient gets it too."""

@@ -99,6 +99,8 @@ class Reason(Enum):
     WEAK_PASSWORD = "weak-password"  # noqa: S105 - a reason
     TERM = "term"
     """A retention term outside what the controller allows."""
+    RULE = "rule"
+    """An absence or a forwarding that can't be set; the detail says why."""
     IMPORT = "import"
     """A directory file is malformed, empty or sharply shrunk."""
     NOT_PERMITTED = "not-permitted"

@@ -27,6 +27,8 @@ class Act(Enum):
     """A link is made by which whoever has it sets a box's password and code."""
     DELEGATION_GRANT = "delegation.grant"
     """Somebody is let into another's box."""
+    FORWARD_SET = "forward.set"
+    """A box's mail goes on to another one."""
     RETENTION_SHRINK = "retention.shrink"
     """A purge goes on although it finds far more due than expected."""
     ADMIN_ADD = "admin.add"

@@ -12,6 +12,7 @@ import typer
 from typer.main import get_command
 
 from mssmail.cli import (
+    absence,
     account,
     admin,
     audit,
@@ -22,6 +23,7 @@ from mssmail.cli import (
     demo,
     directory,
     doctor,
+    forward,
     grant,
     init,
     keys,
@@ -72,6 +74,7 @@ app.command()(serve.serve)
 app.command()(doctor.doctor)
 app.command()(demo.demo)
 for noun in (
+    absence,
     account,
     admin,
     audit,
@@ -80,6 +83,7 @@ for noun in (
     config,
     delegation,
     directory,
+    forward,
     grant,
     keys,
     queue,

@@ -63,6 +63,7 @@ WORDS: Final[dict[Reason, str]] = {
     Reason.NOT_PERMITTED: "not permitted",
     Reason.ADMINISTRATOR: "that can't be done with an administrator",
     Reason.ORDER: "that order can't be carried out",
+    Reason.RULE: "that can't be set",
     Reason.IMPORT: "not imported, what was in service serves on",
 }
 

@@ -7,21 +7,26 @@ build on it: `submit` and `receive`. A refusal known before the end is kept unti
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Final
+from typing import ClassVar, Final
 
 from cryptography.hazmat.primitives import hashes
 
 from mssmail.audit.events import Event, Value
 from mssmail.base.address import Address
 from mssmail.base.clock import utc
+from mssmail.base.ids import AccountId
 from mssmail.base.principal import Beyond, LetIn, Recipient
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.base.relay import NEVER, NO_WISHES, Notify, RecipientWishes, Wishes
+from mssmail.flow.absence import noted
 from mssmail.flow.allowance import Allowance
+from mssmail.flow.archives import concern_of
 from mssmail.flow.bounce import DELIVERED, Bounces, Fate, Notices, Sent
+from mssmail.flow.concerning import Concern, Exchange
 from mssmail.flow.deliver import Replay, deliver
 from mssmail.flow.house import House
 from mssmail.flow.keep import Keeper, Kept
+from mssmail.flow.onward import Onward, Passing, onward
 from mssmail.flow.queue import Work
 from mssmail.metrics.registry import counter
 from mssmail.mime.addresses import mailboxes
@@ -38,6 +43,8 @@ HASHED_OCTETS: Final = 2047
 """Hashed at a time: for one octet more `cryptography` gives up the interpreter, to have it back a turn later."""
 PIECEMEAL_OCTETS: Final = 16 * 1024
 """What is larger is worth a turn, and hashed at once."""
+
+NO_HEADER: Final = HeaderBlock(b"")
 
 untraced = counter("mssmail_trail_lost_total", "Refusals that the trail couldn't take, for want of disk.")
 
@@ -91,8 +98,16 @@ def _spelt(wishes: RecipientWishes) -> str:
     return " ".join(words)
 
 
+def return_path(sender: Address | None) -> bytes:
+    """The field by which a box is told the envelope's sender: the first one of what is kept (RFC 5321 §4.4)."""
+    return f"Return-Path: <{sender or ''}>\r\n".encode()
+
+
 class Arrival:
     """One message. `write` all of it, then `finish`, or `abort`."""
+
+    _ours: ClassVar[bool]
+    """Whether header From is of our own domains."""
 
     def __init__(self, house: House, recipients: Sequence[LetIn], wishes: Wishes) -> None:
         self._house = house
@@ -112,6 +127,8 @@ class Arrival:
         self._refusal: Refusal | None = None
         self.replay_digest = b""
         """By what a repeat is known, once `finish` returned: for `Acknowledgements`."""
+        self._concern: Concern | None = None
+        """Whom its archives say it is about, once it has come whole."""
 
     # --- what a kind of message says of itself ---
 
@@ -234,12 +251,22 @@ class Arrival:
                 raise self._refusal
             await self._last_look()
             kept = await self._keeper.finish()
-            assert self._keeper.root is not None
-            self._judge(self._keeper.root)
+            root = self._keeper.root
+            assert root is not None
+            self._judge(root)
+            self._concern = await concern_of(self._house, kept, root)
             event, replay = self._event(), self._replay()
             notices = await self._notices()
-            also = (*await self._also(kept), notices.put)
-            repeated = await deliver(self._house, kept, self._recipients, event, replay, self._allowance, also)
+            also = [*await self._also(kept), notices.put]
+            if self._concern is not None:
+                event, take = self._concerning(event, self._concern)
+                also.append(take)
+            recipients, queued = self._recipients, False
+            if any(each.absent or each.forward is not None for each in recipients):
+                ruled = await self._by_rules(kept, root.block or NO_HEADER)
+                recipients, queued = ruled.recipients, ruled.queued
+                also += ruled.works
+            repeated = await deliver(self._house, kept, recipients, event, replay, self._allowance, also)
             if repeated is None:
                 notices.done()
         except Refusal as refusal:
@@ -247,7 +274,26 @@ class Arrival:
             await self._trace(refusal)
             raise
         self._taken()
+        if queued:
+            self._house.bell.ring()
         return self.queue_id if repeated is None else repeated
+
+    def _concerning(self, event: Event, concern: Concern) -> tuple[Event, Work]:
+        """The message's event with what its archives say, and what shows it to the register of patients."""
+        addresses = [each.address for each in self._recipients] + [each.address for each in self._beyond]
+        exchange = Exchange(self.queue_id, concern, AccountId(event.account), event.subject, addresses)
+        register = self._house.register
+        return replace(event, details={**event.details, **concern.details()}), lambda tx: register.take(tx, exchange)
+
+    async def _by_rules(self, kept: Kept, header: HeaderBlock) -> Onward:
+        """What follows from absences and forwardings. Raises Refusal."""
+        skipped = len(return_path(self._sender))
+        passing = Passing(kept, header, self.queue_id, self._sender, self._wishes, self._ours, skipped)
+        done = await onward(self._house, passing, self._recipients, {each.address.key for each in self._beyond})
+        absent = [each for each in self._recipients if each.absent]
+        if absent:
+            done.works += await noted(self._house, absent, self._sender, header)
+        return done
 
     async def abort(self) -> None:
         await self._keeper.abort()

@@ -4,18 +4,23 @@ Knows how the facts are looked up; what follows from them is in `policy`. Each r
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Final
 
 from mssmail.audit.events import Event, Kind, Value
 from mssmail.base.address import Address
 from mssmail.base.ids import AccountId
-from mssmail.base.principal import Beyond, BoxKind, LetIn, Peer, Principal, Recipient
+from mssmail.base.principal import Beyond, BoxKind, Forward, LetIn, Peer, Principal, Recipient
 from mssmail.base.refusal import Refusal
 from mssmail.base.rights import NONE
+from mssmail.base.rules import Rule
+from mssmail.crypto.envelope import Unsealable
+from mssmail.crypto.keystore import KeyDestroyed
 from mssmail.directory.model import Box, SnapshotInfo
 from mssmail.flow.house import House
 from mssmail.flow.lookups import Lookups
+from mssmail.flow.onward import open_target
 from mssmail.flow.patients import Patients
 from mssmail.flow.standing import Standing
 from mssmail.identity.credentials import Dossier
@@ -25,7 +30,7 @@ from mssmail.policy.facts import Standing as AccountStanding
 from mssmail.policy.receive import receive
 from mssmail.policy.send import send
 from mssmail.policy.verdict import Deny
-from mssmail.store import accounts, delegations
+from mssmail.store import accounts, delegations, forwards
 from mssmail.store.accounts import AccountRow, State
 from mssmail.store.interface import Transaction
 
@@ -63,7 +68,9 @@ class Gate:
         self, principal: Principal, addresses: Sequence[Address], size_octets: int | None = None
     ) -> list[LetIn | Refusal]:
         """The same for recipients that came in one go: each let in, or refused on its own, in their order."""
-        decided = await self.foresee(addresses, size_octets)
+        rows = await self._rows(addresses)
+        decided = [self._decide(a, row, size_octets or 0) for a, row in zip(addresses, rows, strict=True)]
+        decided = await self._onward(rows, decided, size_octets)
         await self._trace(principal, addresses, decided)
         return decided
 
@@ -81,6 +88,7 @@ class Gate:
             unanswered = patient is not None and (row is None or row.account_id not in answered)
             outside = Outside(patient_unanswered=unanswered)
             decided.append(self._decide(address, row, size_octets or 0, outside))
+        decided = await self._onward(rows, decided, size_octets)
         await self._trace(peer, addresses, decided)
         return decided
 
@@ -88,6 +96,33 @@ class Gate:
         """What `recipients` decides, for an administrator who asks: nobody writes, so nothing is traced."""
         rows = await self._rows(addresses)
         return [self._decide(a, row, size_octets or 0) for a, row in zip(addresses, rows, strict=True)]
+
+    async def _onward(
+        self, rows: Sequence[AccountRow | None], decided: list[LetIn | Refusal], size_octets: int | None
+    ) -> list[LetIn | Refusal]:
+        """The same, each recipient whose mail is forwarded with where to, as that is decided now."""
+        boxes = [row.account_id for row in rows if row is not None and Rule.FORWARD in row.rules]
+        if not boxes:
+            return decided
+        targets = await self._house.read.run(lambda tx: self._targets(tx, boxes))
+        answers = await self.foresee([target for target, _ in targets.values()], size_octets)
+        forward: dict[AccountId, Forward] = {}
+        for (box, (target, keep)), to in zip(targets.items(), answers, strict=True):
+            forward[box] = Forward(target, replace(to, absent=False) if isinstance(to, Recipient) else to, keep)
+        return [
+            replace(each, forward=forward.get(each.account)) if isinstance(each, Recipient) else each
+            for each in decided
+        ]
+
+    def _targets(self, tx: Transaction, boxes: Sequence[AccountId]) -> dict[AccountId, tuple[Address, bool]]:
+        """Where boxes' mail goes, and whether they keep it. A row that was altered is nobody's word."""
+        targets: dict[AccountId, tuple[Address, bool]] = {}
+        for box in dict.fromkeys(boxes):
+            row = forwards.find(tx, box)
+            if row is not None:
+                with suppress(Unsealable, KeyDestroyed):
+                    targets[box] = open_target(self._house.keys, box, row.sealed), row.keep
+        return targets
 
     async def _rows(self, addresses: Sequence[Address]) -> list[AccountRow | None]:
         digest = self._standing.credentials.address_digest
@@ -113,7 +148,7 @@ class Gate:
         if not self._is_own(address):
             return Beyond(address)
         assert row is not None
-        return Recipient(address, row.account_id, row.term_s)
+        return Recipient(address, row.account_id, row.term_s, absent=Rule.ABSENCE in row.rules)
 
     def _facts(self, address: Address, row: AccountRow | None, size_octets: int) -> RecipientFacts:
         """Raises Refusal(UNAVAILABLE) where the directory is needed and there is none."""

@@ -12,6 +12,7 @@ from mssmail.directory.lookup import Directory
 from mssmail.directory.trustlist import Trust
 from mssmail.flow.bell import Bell
 from mssmail.flow.changes import Changes
+from mssmail.flow.concerning import NoRegister, Register
 from mssmail.flow.fresh import Fresh
 from mssmail.flow.shelf import Shelf
 from mssmail.settings.model import Settings
@@ -63,6 +64,8 @@ class House:
     """How many sign-ins may take up Argon2 at once."""
     shelf: Shelf = field(default_factory=Shelf)
     fresh: Fresh = field(default_factory=Fresh)
+    register: Register = field(default_factory=NoRegister)
+    """Whom exchanges are about, and who objects to any."""
     bell: Bell = field(default_factory=Bell)
     """Rung once something was queued for other operators."""
 

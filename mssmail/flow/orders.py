@@ -20,6 +20,8 @@ from mssmail.flow.acts import account_of
 from mssmail.flow.administer import Administration, Administrator, Caller, Consent, facts_of, known, words
 from mssmail.flow.delegations import Administrator as DelegationGiver
 from mssmail.flow.delegations import Delegations
+from mssmail.flow.forwarding import Forwardings
+from mssmail.flow.gate import Gate
 from mssmail.flow.house import House
 from mssmail.flow.people import People
 from mssmail.flow.purge import Purge
@@ -27,7 +29,7 @@ from mssmail.flow.standing import Standing
 from mssmail.identity.administrators import Order, Sealer
 from mssmail.policy.administer import ACTS, AdministratorFacts, ConsentFacts, administer, consent
 from mssmail.policy.verdict import Deny
-from mssmail.store import accounts, delegations
+from mssmail.store import accounts, delegations, forwards
 from mssmail.store import administrators as rows
 from mssmail.store.administrators import OrderRow
 from mssmail.store.interface import Transaction
@@ -77,6 +79,11 @@ def given_rights(box: Address, to: Address, wanted: Delegation) -> Deed:
     rights = ",".join(names_of(wanted.rights))
     arguments = {"to": str(to), "rights": rights, "from_at": str(wanted.from_at), "until_at": until}
     return Deed(Act.DELEGATION_GRANT, str(box), arguments)
+
+
+def forwarded(box: Address, to: Address, *, keep: bool) -> Deed:
+    """The act of having a box's mail go on to another one."""
+    return Deed(Act.FORWARD_SET, str(box), {"to": str(to), "keep": "yes" if keep else "no"})
 
 
 class Orders:
@@ -187,6 +194,10 @@ class Orders:
                 to = self._account(tx, _address(deed.arguments["to"]))
                 held = delegations.find(tx, box, to)
                 return f"account {box} to {to} {'' if held is None else ','.join(names_of(held.rights))}"
+            case Act.FORWARD_SET:
+                box = self._account(tx, _address(deed.subject))
+                now = forwards.find(tx, box)
+                return f"account {box} {'' if now is None else now.set_at}"
             case Act.RETENTION_SHRINK:
                 return ""
             case Act.ADMIN_ADD:
@@ -213,6 +224,11 @@ class Orders:
                 box, to = _address(deed.subject), _address(deed.arguments["to"])
                 giver = DelegationGiver(self._caller.name)
                 await Delegations(self._house, self._standing).grant(giver, box, to, _delegation(deed), given)
+            case Act.FORWARD_SET:
+                gate, keep = Gate(self._house, self._standing), deed.arguments["keep"] == "yes"
+                box, to = _address(deed.subject), _address(deed.arguments["to"])
+                forwardings = Forwardings(self._house, self._standing.credentials, gate)
+                await forwardings.set(DelegationGiver(self._caller.name), box, to, keep=keep, consent=given)
             case Act.RETENTION_SHRINK:
                 await self._house.write.run(given)
                 done = await Purge(self._house, announce=True).run(wait_s=PURGE_WAIT_S, allow_shrink=True)

@@ -13,7 +13,7 @@ from mssmail.base.address import Address
 from mssmail.base.principal import LetIn, Peer
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.base.relay import Wishes
-from mssmail.flow.arrival import MAX_RECEIVED, Arrival, authors, date_of, untraced, wished
+from mssmail.flow.arrival import MAX_RECEIVED, Arrival, authors, date_of, return_path, untraced, wished
 from mssmail.flow.house import House
 from mssmail.flow.operators import Operators, accepted
 from mssmail.mime.headers import HeaderBlock, without
@@ -33,6 +33,8 @@ class Tls:
 
 class Reception(Arrival):
     """Another operator's message."""
+
+    _ours = False
 
     def __init__(
         self,
@@ -74,12 +76,11 @@ class Reception(Arrival):
         literal = f"IPv6:{peer.client}" if ":" in peer.client else peer.client
         suite = f" tls {self._tls.cipher}" if self._tls.cipher else ""
         lines = (
-            f"Return-Path: <{self._sender or ''}>\r\n"
             f"Received: from {peer.greeted} ([{literal}])\r\n"
             f" by {name} (mssmail) with {self._protocol}{suite}\r\n"
             f" id {self.queue_id}{self._priority()};\r\n "
         )
-        return lines.encode() + date_of(int(self._house.clock.now())) + b"\r\n"
+        return return_path(self._sender) + lines.encode() + date_of(int(self._house.clock.now())) + b"\r\n"
 
     async def _check_from(self, header: HeaderBlock) -> None:
         """Every address of From must be of a domain that the operator may write for; a patient's, the sender's own."""

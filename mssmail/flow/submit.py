@@ -15,12 +15,13 @@ from mssmail.base.principal import BoxKind, LetIn, Principal
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.base.relay import Wishes
 from mssmail.flow.allowance import Allowance
-from mssmail.flow.arrival import MAX_RECEIVED, Arrival, authors, date_of, untraced, wished
+from mssmail.flow.arrival import MAX_RECEIVED, NO_HEADER, Arrival, authors, date_of, return_path, untraced, wished
 from mssmail.flow.gate import Gate
 from mssmail.flow.hourly import Hourly
 from mssmail.flow.house import House
 from mssmail.flow.keep import Kept
 from mssmail.flow.queue import Queue, Work
+from mssmail.flow.reminders import reminding
 from mssmail.metrics.registry import counter
 from mssmail.mime.headers import HeaderBlock, edit
 from mssmail.mime.node import Node
@@ -37,6 +38,8 @@ TOLD_AFTER_S: Final = 0.1
 
 class Submission(Arrival):
     """A signed-in identity's message."""
+
+    _ours = True
 
     def __init__(
         self,
@@ -68,7 +71,7 @@ class Submission(Arrival):
         name = self._house.settings.server.name
         date = date_of(now)
         id_and_date = f"id {self.queue_id}{self._priority()};\r\n ".encode() + date
-        trace = self._return_path() + f"Received: by {name} (mssmail) with {self._protocol()} ".encode()
+        trace = return_path(self._sender) + f"Received: by {name} (mssmail) with {self._protocol()} ".encode()
         trace += id_and_date + b"\r\n"
         added = []
         if b"date" not in header:
@@ -79,21 +82,21 @@ class Submission(Arrival):
             return trace + block
         return edit(block, prepend=trace, append=added)
 
-    def _return_path(self) -> bytes:
-        return f"Return-Path: <{self._sender or ''}>\r\n".encode()
-
     async def _also(self, kept: Kept) -> Sequence[Work]:
+        root = self._keeper.root
+        header = (root and root.block) or NO_HEADER
+        works = [*reminding(self._house, self._principal.account, header, self._concern)]
         if not self._beyond:
-            return ()
+            return works
         work = await Queue(self._house).enqueue_work(
             kept,
             self._sender,
             self._beyond,
             self._wishes,
             account=self._principal.account,
-            skipped_octets=len(self._return_path()),
+            skipped_octets=len(return_path(self._sender)),
         )
-        return (work,)
+        return [work, *works]
 
     def _protocol(self) -> str:
         """RFC 3848, RFC 6531 §4.3: submission over TLS, signed in."""

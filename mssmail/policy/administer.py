@@ -38,6 +38,9 @@ _OPENING: Final = _SECURITY
 _EVERY: Final = frozenset(Role)
 
 VERBS: Final[Mapping[str, Rule]] = {
+    "absence clear": _OPERATOR,
+    "absence set": _OPERATOR,
+    "absence show": _OPERATOR | _SECURITY,
     "account close": _OPERATOR | _SECURITY,
     "account create": _OPERATOR,
     "account enrol": _OPENING,
@@ -88,6 +91,9 @@ VERBS: Final[Mapping[str, Rule]] = {
     "directory show": _DIRECTORY | _OPERATOR,
     "directory status": _DIRECTORY | _OPERATOR,
     "doctor": _OPERATOR | _SECURITY,
+    "forward clear": _OPERATOR | _SECURITY,
+    "forward set": _OPENING,
+    "forward show": _OPERATOR | _SECURITY,
     "grant list": _OPERATOR | _SECURITY,
     "grant revoke": _OPERATOR | _SECURITY,
     "init": Place.MACHINE,
@@ -153,6 +159,7 @@ ACTS: Final[Mapping[Act, str]] = {
     Act.ACCOUNT_CLOSE: "account close",
     Act.ACCOUNT_ENROL: "account enrol",
     Act.DELEGATION_GRANT: "delegation grant",
+    Act.FORWARD_SET: "forward set",
     Act.RETENTION_SHRINK: "retention run",
     Act.ADMIN_ADD: "admin add",
     Act.ADMIN_ROLES: "admin roles",

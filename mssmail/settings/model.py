@@ -325,6 +325,11 @@ class Sending:
         2000,
         "Recipients, summed over messages, that a person may write to in a day; 0: any number.",
     )
+    mss_headers: str = _setting(
+        kind.one_of("off", "warn"),
+        "off",
+        "Whether a sender is told by mail, once a day at most, which X-MSS-… fields their program leaves out.",
+    )
 
 
 @dataclass(frozen=True, slots=True)

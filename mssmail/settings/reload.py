@@ -23,7 +23,7 @@ LIVE: Final = frozenset(
         "delegation": "max_term notices local_list",
         "oauth": "access_lifetime refresh_lifetime authorization_lifetime device_lifetime registration",
         "web": "session_idle enrolment_lifetime max_connections_per_address",
-        "sending": "messages_per_hour messages_per_day recipients_per_hour recipients_per_day",
+        "sending": "messages_per_hour messages_per_day recipients_per_hour recipients_per_day mss_headers",
         "application": "messages_per_hour messages_per_day recipients_per_hour recipients_per_day "
         "recipients_per_message",
         "smtp": "timeout max_connections_per_address max_messages_per_hour",

@@ -11,6 +11,7 @@ from sqlalchemy.sql.elements import ClauseElement
 
 from mssmail.base.ids import AccountId, FolderId
 from mssmail.base.refusal import Reason, Refusal
+from mssmail.base.rules import NO_RULES, Rule
 from mssmail.store.interface import Row, Statement, Transaction, put
 from mssmail.store.schema import accounts, counters
 
@@ -31,6 +32,7 @@ class AccountRow:
     account_id: AccountId
     kind: str
     state: State
+    rules: Rule
     sealed: bytes
     secrets: bytes | None
     last_step: int
@@ -45,13 +47,14 @@ class AccountRow:
 
 
 def _row(row: tuple[Any, ...]) -> AccountRow:
-    return AccountRow(row[0], row[1], State(row[2]), *row[3:])
+    return AccountRow(row[0], row[1], State(row[2]), Rule(row[3]) if row[3] else NO_RULES, *row[4:])
 
 
 _COLUMNS = (
     accounts.c.account_id,
     accounts.c.kind,
     accounts.c.state,
+    accounts.c.rules,
     accounts.c.sealed,
     accounts.c.secrets,
     accounts.c.last_step,
@@ -139,6 +142,9 @@ _RELEASE = Statement(
 _TERM = Statement(
     update(accounts).where(accounts.c.account_id == bindparam("account")).values(term_s=bindparam("term"))
 )
+_RULES = Statement(
+    update(accounts).where(accounts.c.account_id == bindparam("account")).values(rules=bindparam("bits"))
+)
 _STANDING = Statement(
     select(accounts.c.epoch, accounts.c.state, accounts.c.sealed, accounts.c.kind).where(
         accounts.c.account_id == bindparam("account")
@@ -166,6 +172,7 @@ def add(tx: Transaction, **values: int | bytes | str | None) -> None:
         "modseq": 1,
         "used_octets": 0,
         "keywords": 0,
+        "rules": 0,
         "term_s": None,
         "signed_in_at": None,
     }
@@ -225,6 +232,11 @@ def set_quota(tx: Transaction, account: AccountId, octets: int) -> None:
 def set_term(tx: Transaction, account: AccountId, term_s: int | None) -> None:
     """The account's own retention term; None for the default."""
     tx.run(_TERM, account=account, term=term_s)
+
+
+def set_rules(tx: Transaction, account: AccountId, rules: Rule) -> None:
+    """What is looked up for mail that comes to the account."""
+    tx.run(_RULES, account=account, bits=rules.value)
 
 
 def change(tx: Transaction, account: AccountId, octets: int = 0) -> int:

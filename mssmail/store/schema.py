@@ -61,6 +61,7 @@ accounts = _table(
     _maybe("term_s"),  # the account's own retention term; NULL: the default
     _int("inbox_id"),
     _int("keywords", 0),  # how many keyword numbers are taken
+    _int("rules", 0),  # bits of base.rules.Rule: what is looked up for mail that comes
     _int("created_at"),
     _maybe("signed_in_at"),
     Index("accounts_address", "address_digest", unique=True),
@@ -80,6 +81,46 @@ delegations = _rowless(
     _int("told"),  # 0: the box is to be told by mail
     Index("delegations_delegate", "delegate_id"),
     Index("delegations_told", "told"),
+)
+
+absences = _rowless(
+    "absences",
+    _id("account_id"),
+    _int("from_at"),
+    _int("until_at"),
+    _blob("sealed"),  # what is to be said, under the account's key
+    _int("set_at"),
+)
+
+absence_answers = _rowless(
+    # Who wrote during an absence and is told of it, once.
+    "absence_answers",
+    _id("account_id"),
+    Column("digest", LargeBinary, primary_key=True),  # of the sender's address, for this account
+    _blob("sealed"),  # the address, and what it answers, under the account's key; empty once told
+    _int("noted_at"),
+    _int("told"),  # 0: is to be told
+    Index("absence_answers_told", "told", "noted_at"),
+)
+
+forwards = _rowless(
+    "forwards",
+    _id("account_id"),
+    _blob("sealed"),  # the address that mail goes on to, under the account's key
+    _int("keep"),  # 1: the box gets it too
+    _int("set_at"),
+    _int("told"),  # 0: the box is to be told by mail
+    Index("forwards_told", "told"),
+)
+
+reminders = _rowless(
+    # Senders whose programs leave out header fields that they ought to write.
+    "reminders",
+    _id("account_id"),
+    _int("missing"),  # bits of flow.reminders.Missing
+    _int("told_at"),
+    _int("due"),  # 1: is to be told
+    Index("reminders_due", "due"),
 )
 
 folders = _table(

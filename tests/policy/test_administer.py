@@ -61,11 +61,11 @@ def test_no_role_opens_a_box() -> None:
     """Who sets passwords gives no codes and lets nobody in; what opens a box alone can be made to take two persons."""
     passwords = VERBS["account password"]
     assert not isinstance(passwords, Place)
-    for verb in ("account otp", "account recovery-codes", "account enrol", "delegation grant"):
+    for verb in ("account otp", "account recovery-codes", "account enrol", "delegation grant", "forward set"):
         rule = VERBS[verb]
         assert not isinstance(rule, Place)
         assert not rule & passwords, verb
-    assert {"account enrol", "delegation grant"} <= set(ACTS.values())
+    assert {"account enrol", "delegation grant", "forward set"} <= set(ACTS.values())
 
 
 def test_directory_role_changes_the_directory_alone() -> None:

@@ -169,6 +169,7 @@ REPLIES: dict[Reason, Reply] = {
         "Message plus ancien que ce que cette boîte conserve",
         "Message older than that box keeps mail",
     ),
+    Reason.RULE: _NOT_HERE,
     Reason.IMPORT: _NOT_HERE,
     Reason.NOT_PERMITTED: _NOT_HERE,
     Reason.ADMINISTRATOR: _NOT_HERE,

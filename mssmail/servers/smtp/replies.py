@@ -270,6 +270,7 @@ REASONS: Final[dict[Reason, bytes]] = {
     ),
     Reason.WEAK_PASSWORD: _told(550, "5.7.0", "Mot de passe trop faible", "The password is too weak"),
     Reason.TERM: _told(550, "5.7.0", "Duree de conservation hors limites", "Retention term out of bounds"),
+    Reason.RULE: _told(550, "5.7.0", "Absence ou transfert refuse", "Absence or forwarding refused"),
     Reason.IMPORT: _told(550, "5.3.0", "Fichier d'annuaire refuse", "Directory file refused"),
     Reason.NOT_PERMITTED: _told(550, "5.7.0", "Reserve aux administrateurs", "For administrators"),
     Reason.ADMINISTRATOR: _told(550, "5.7.0", "Administrateur refuse", "Administrator refused"),

@@ -123,6 +123,7 @@ REPLIES: Final[dict[Reason, Reply]] = {
         "The password is too easily guessed: make it longer, without common words, dates or your name.",
     ),
     Reason.TERM: _NOT_HERE,
+    Reason.RULE: _NOT_HERE,
     Reason.IMPORT: _NOT_HERE,
     Reason.NOT_PERMITTED: _NOT_HERE,
     Reason.ADMINISTRATOR: _NOT_HERE,
