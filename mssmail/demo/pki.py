@@ -38,6 +38,7 @@ RENEW_BEFORE = timedelta(days=60)
 _ROOT = "DEMO AC RACINE IGC-SANTE ELEMENTAIRE"
 _PERSONS = "DEMO AC IGC-SANTE ELEMENTAIRE PERSONNES"
 _ORGANISATIONS = "DEMO AC IGC-SANTE ELEMENTAIRE ORGANISATIONS"
+_BOTH_ENDS = (ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,15 +129,13 @@ class DemoPki:
 
         For both ends of a connection, as operators use theirs; `names` are the hosts it serves under.
         """
-        usages = (ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH)
-        return self._leaf(
-            f"organisation-{ou}-{cn}", self.organisations, _organisation_name(cn, ou, o, st), usages, names
-        )
+        subject = _organisation_name(cn, ou, o, st)
+        return self._leaf(f"organisation-{ou}-{cn}", self.organisations, subject, _BOTH_ENDS, names)
 
     def server(self, names: Sequence[str] = ("localhost", "127.0.0.1", "::1")) -> Leaf:
-        """The server's own certificate for these host names and addresses."""
+        """The server's own certificate for these host names and addresses; and what it shows other operators."""
         subject = _organisation_name(names[0], "1750000001", "DEMO MSSMAIL", "Paris (75)")
-        return self._leaf("server", self.organisations, subject, (ExtendedKeyUsageOID.SERVER_AUTH,), names)
+        return self._leaf("server", self.organisations, subject, _BOTH_ENDS, names)
 
     def revoke(self, authority: Authority, serial: int) -> None:
         """Put a serial on a CA's list for good, and write that list anew. Nothing happens where it stands there."""
@@ -192,7 +191,7 @@ class DemoPki:
         """Keep the certificate under this name where it still serves, else issue it."""
         stem = re.sub(r"[^A-Za-z0-9._-]", "_", name)
         leaf = Leaf(self._dir / "leaf" / f"{stem}.pem", self._dir / "leaf" / f"{stem}.key")
-        if self._serves(leaf, issuer, subject):
+        if self._serves(leaf, issuer, subject, usages):
             return leaf
         key = ec.generate_private_key(ec.SECP256R1())
         now = utc(self._clock.now())
@@ -213,16 +212,18 @@ class DemoPki:
         _write(leaf.cert, certificate.public_bytes(serialization.Encoding.PEM) + issuer.pem, 0o644)
         return leaf
 
-    def _serves(self, leaf: Leaf, issuer: Authority, subject: x509.Name) -> bool:
-        """Whether a certificate lies there for this subject, by this CA, with its key, and far from its end."""
+    def _serves(self, leaf: Leaf, issuer: Authority, subject: x509.Name, usages: Sequence[ObjectIdentifier]) -> bool:
+        """Whether one lies there for this subject and these uses, by this CA, with its key, and far from its end."""
         try:
             certificate = x509.load_pem_x509_certificate(leaf.cert.read_bytes())
             key = serialization.load_pem_private_key(leaf.key.read_bytes(), None)
             certificate.verify_directly_issued_by(issuer.certificate)
-        except (OSError, ValueError, TypeError, InvalidSignature):
+            named = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+        except (OSError, ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
             return False
         return (
             certificate.subject == subject
+            and list(named) == list(usages)
             and certificate.not_valid_after_utc > utc(self._clock.now()) + RENEW_BEFORE
             and certificate.public_key() == key.public_key()
         )

@@ -16,8 +16,9 @@ from mssmail.flow.purge import LAST_RUN
 from mssmail.flow.watch import LEASE
 from mssmail.identity import dates
 from mssmail.identity.anchors import TrustFileError
-from mssmail.identity.certificates import Certificates
+from mssmail.identity.certificates import Certificates, End, Purpose, first_certificate
 from mssmail.identity.dates import Dated
+from mssmail.identity.fault import Cause
 from mssmail.settings.model import DAY, Settings
 from mssmail.store import health, periods, sendings, trail
 from mssmail.store.interface import Transaction
@@ -26,6 +27,8 @@ CHECK_S: Final = 10.0
 """How long the database's check may take: a longer one is for a quiet hour."""
 CERTIFICATE_DAYS: Final = 30
 ANCHOR_DAYS: Final = 90
+_DATES_AND_LISTS: Final = frozenset({Cause.EARLY, Cause.EXPIRED, Cause.NO_LIST, Cause.OLD_LIST})
+"""What has rows of its own."""
 CLOCK_BACK_S: Final = 60.0
 _OVERDUE_S: Final = 120.0
 """What a purge and a checkpoint are late before anybody is told: a busy machine is."""
@@ -51,6 +54,8 @@ def examine_certificates(settings: Settings, clock: Clock) -> Iterator[Finding]:
     except TrustFileError as problem:
         yield error("anchors", str(problem), "mend the file that is named")
         return
+    if anchors.operators_ca is not None:
+        yield _shown_to_operators(settings, certificates, clock.now())
     for anchor in dates.anchors(certificates):
         yield _span("anchors", anchor, clock.now(), ANCHOR_DAYS, "fetch the CA's new certificate")
     for listed in dates.lists(certificates):
@@ -70,6 +75,21 @@ def _server(settings: Settings, now: float) -> Iterator[Finding]:
     wildcard = "*." + name.partition(".")[2]
     if not names & {name, wildcard}:
         yield warning(subject, f"it isn't for server.name ({name})", "set server.name, or ask for one with that name")
+
+
+def _shown_to_operators(settings: Settings, certificates: Certificates, now: float) -> Finding:
+    """What other operators' servers see of us, judged as theirs is at port 25."""
+    subject, file = "certificate for operators", settings.relay.certificate or settings.tls.certificate
+    remedy = "have one issued for clients too, and name it in relay.certificate, relay.key"
+    try:
+        examined = certificates.examine(first_certificate(file.read_bytes()), (Purpose.OPERATOR,), End.CLIENT)
+        certificate, _ = dates.server_certificate(file)
+    except (OSError, Refusal, TrustFileError):
+        return error(subject, f"{file.name}: no certificate in it that can be read", "give it as PEM")
+    for fault in examined.faults:
+        if fault.of_leaf and fault.cause not in _DATES_AND_LISTS:
+            return error(subject, f"other operators don't take it: {fault.text}", remedy)
+    return _span(subject, certificate, now, CERTIFICATE_DAYS, remedy)
 
 
 def _span(subject: str, dated: Dated, now: float, warn_days: int, remedy: str) -> Finding:

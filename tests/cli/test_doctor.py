@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -133,3 +134,19 @@ def test_before_the_first_start(call: Callable[..., Said], tmp_path: Path) -> No
     said = call(["doctor", "--config", str(config), "--json"])
     assert "holds no mail yet" in found(said, "note")["database"]
     assert sorted(map(str, tmp_path.rglob("*"))) == before
+
+
+@pytest.mark.parametrize(("purpose", "severity"), [("both", "ok"), ("person", "error"), ("none", "error")])
+def test_certificate_for_operators(sound: House, purpose: str, severity: str) -> None:
+    """What other operators are shown is judged as they will judge it, before any of them does."""
+    pki = DemoPki.create_or_load(sound.folder / "pki", SystemClock())
+    (sound.folder / "operators.pem").write_bytes(pki.organisations.pem + pki.root.pem)
+    leaf = pki.server()
+    if purpose == "person":
+        leaf = pki.person("810000000001", "MARTIN", "Claire", "Médecin")
+    if purpose == "none":
+        (sound.folder / "nothing.pem").write_text("nothing")
+        leaf = replace(leaf, cert=sound.folder / "nothing.pem")
+    text = sound.config.read_text().replace("[trust]\n", '[trust]\noperators_ca = "operators.pem"\n')
+    sound.config.write_text(f'{text}\n[relay]\ncertificate = "{leaf.cert}"\nkey = "{leaf.key}"\n')
+    assert "certificate for operators" in found(sound("doctor", "--json"), severity)
