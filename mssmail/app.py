@@ -387,7 +387,7 @@ class _Worker:
         ]
         self._operators = OperatorServer(house, Operators(house, standing, patients), gate, tls=self._tls.context)
         self._courier = SmtpCourier(house.settings, ListVouch(house, standing))
-        self._relay = Relay(house, self._courier, Bounces(house))
+        self._relay = Relay(house, self._courier, Bounces(house), gate.has_left)
         self._imap = ImapServer(house, login, standing, self._sessions, tls=self._tls.context)
         https = post.places.get("https")
         self._web = None if https is None else _web_server(house, login, standing, https.port)

@@ -20,7 +20,7 @@ from mssmail.identity.certificates import Certificates, End, Purpose, first_cert
 from mssmail.identity.dates import Dated
 from mssmail.identity.fault import Cause
 from mssmail.settings.model import DAY, Settings
-from mssmail.store import health, periods, sendings, trail
+from mssmail.store import health, periods, queue_term, sendings, trail
 from mssmail.store.interface import Transaction
 
 CHECK_S: Final = 10.0
@@ -160,7 +160,23 @@ async def examine_store(house: House, *, running: bool) -> list[Finding]:
         await house.read.run(lambda tx: _purge(tx, house, None if last is None else int(last), running=running))
     )
     findings.append(await house.read.run(_held))
+    findings.append(await house.read.run(lambda tx: _queue(tx, house)))
     return findings
+
+
+def _queue(tx: Transaction, house: House) -> Finding:
+    """Mail that no operator takes, and why that may be."""
+    subject, (count, oldest) = "queue", queue_term.counts(tx)
+    failing, paused = queue_term.troubled(tx)
+    age_s = 0.0 if oldest is None else tx.now - oldest
+    text = f"{count} messages wait" + (f", the oldest for {age_s / 3600:.1f} h" if count else "")
+    if failing:
+        text += f"; {failing} domains don't answer"
+    if paused:
+        text += f"; {paused} domains are paused"
+    if age_s > house.settings.queue.delay_notice or (failing and count):
+        return warning(subject, text, "mssmail queue stats, then mssmail queue list --domain DOMAIN")
+    return note(subject, text, "mssmail queue resume-domain DOMAIN") if paused else ok(subject, text)
 
 
 def _held(tx: Transaction) -> Finding:

@@ -190,6 +190,16 @@ class Gate:
             unlisted_boxes=self._house.settings.trust_list.unlisted_boxes,
         )
 
+    def has_left(self, address: Address) -> bool:
+        """Whether the directory knows a box beyond our domains and none of its holders any more: what waits for it is
+        given up. Nobody has while there is no directory.
+        """
+        try:
+            boxes = self._house.directory.box(address.key)
+            return bool(boxes) and not self._any_holder_listed(boxes)
+        except Refusal:
+            return False
+
     def _struck_off(self, dossier: Dossier) -> bool:
         """As Standing says, remembered for as long as a snapshot is in service. Raises Refusal(UNAVAILABLE)."""
         snapshot = self._house.directory.info()

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from mssmail.base.address import Address
 from mssmail.base.ids import POST
 from mssmail.base.principal import Beyond
 from mssmail.base.relay import Errand
@@ -31,6 +32,10 @@ class Addressee:
     attempts: int
     """So far."""
 
+    @property
+    def address(self) -> Address:
+        return self.beyond.address
+
 
 class Letter:
     """A message to recipients of one domain, leased."""
@@ -45,6 +50,12 @@ class Letter:
             for number, sealed, attempts in leased.recipients
         ]
         self.text = Text(house, leased.body, self.envelope.skipped_octets)
+
+    def part(self, with_: Sequence[Addressee]) -> Sequence[Addressee]:
+        """Take these out: they aren't given the message."""
+        if with_:
+            self.addressees = [each for each in self.addressees if each not in with_]
+        return with_
 
     @property
     def ident(self) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from mssmail.audit.events import Event, Kind, Value
+from mssmail.base.refusal import Reason
 from mssmail.base.relay import Answer, Attempt, Cause, Hop, Outcome
 from mssmail.crypto.keys import KeyRing
 from mssmail.flow.bounce import Bounces, Fate, Notices, Sent
@@ -181,16 +182,25 @@ class Outcomes:
         if state is not State.WAITING:
             ended.fates.append(Fate.of_attempt(to.beyond, action, outcome, hop, now))
 
-    def gone(self, letter: Letter) -> Ended:
-        """The body was erased before it could be sent."""
+    def gone(self, letter: Letter, left: Sequence[Addressee] = ()) -> Ended:
+        """The body was erased before it could be sent. `left`: recipients that were parted from the letter."""
         ended = Ended(letter.leased)
-        for to in letter.addressees:
-            ended.results.append(Result(to.number, to.attempts + 1, State.FAILED, 0, ERASED, 0, b""))
-            details: dict[str, Value] = {"id": letter.ident}
-            account, address = int(letter.leased.account_id), str(to.beyond.address)
-            ended.events.append(Event(Kind.RELAY_FAILED, account, address, ERASED, details))
-            ended.fates.append(Fate(to.beyond.address, to.beyond.wishes, Action.FAILED, "5.4.7"))
+        for to in (*letter.addressees, *left):
+            self._give_up(ended, letter, to, ERASED, "5.4.7")
         return ended
+
+    def struck_off(self, letter: Letter, left: Sequence[Addressee], ended: Ended | None = None) -> Ended:
+        """These recipients are in the directory no more; `ended`: what came of the others."""
+        ended = ended or Ended(letter.leased)
+        for to in left:
+            self._give_up(ended, letter, to, Reason.STRUCK_OFF.value, "5.1.6")
+        return ended
+
+    def _give_up(self, ended: Ended, letter: Letter, to: Addressee, cause: str, status: str) -> None:
+        ended.results.append(Result(to.number, to.attempts + 1, State.FAILED, 0, cause, 0, b""))
+        details: dict[str, Value] = {"id": letter.ident}
+        ended.events.append(Event(Kind.RELAY_FAILED, int(letter.leased.account_id), str(to.address), cause, details))
+        ended.fates.append(Fate(to.address, to.beyond.wishes, Action.FAILED, status))
 
     def unreadable(self, leased: Leased) -> Ended:
         """A row was altered: nobody can be told of whom it was about."""

@@ -17,6 +17,7 @@ import random
 from collections.abc import Callable
 from typing import Final
 
+from mssmail.base.address import Address
 from mssmail.base.refusal import Refusal
 from mssmail.crypto.envelope import Unsealable
 from mssmail.flow.bounce import Bounces
@@ -59,10 +60,17 @@ class Relay:
     """One worker's part. `run` it as a task; `close` it before store and courier."""
 
     def __init__(
-        self, house: House, courier: Courier, bounces: Bounces, chance: Callable[[], float] = random.random
+        self,
+        house: House,
+        courier: Courier,
+        bounces: Bounces,
+        has_left: Callable[[Address], bool],
+        chance: Callable[[], float] = random.random,
     ) -> None:
+        """`has_left`: whether a recipient was struck off since the gate let them in; `chance`: 0 to 1."""
         self._house = house
         self._courier = courier
+        self._has_left = has_left
         self._seals = Seals(house.keys)
         self._outcomes = Outcomes(house, bounces, chance)
         self._terms = Terms(house, self._seals, bounces)
@@ -200,12 +208,16 @@ class Relay:
 
     async def _attempt(self, letter: Letter, throttle: Throttle, failures: int) -> Ended:
         """Raises Unsealable where the message can't be opened, Refusal."""
+        left = letter.part([each for each in letter.addressees if each.attempts and self._has_left(each.address)])
         try:
             await letter.text.open()
+            if not letter.addressees:
+                return self._outcomes.struck_off(letter, left)
             attempt = await self._courier.carry(letter.errand(self._house.clock.now()), letter.text.chunks)
         except BodyGone:
-            return self._outcomes.gone(letter)
-        return self._outcomes.judge(letter, attempt, throttle, failures, self._most_to_one())
+            return self._outcomes.gone(letter, left)
+        ended = self._outcomes.judge(letter, attempt, throttle, failures, self._most_to_one())
+        return self._outcomes.struck_off(letter, left, ended)
 
     async def _write(self, ended: Ended, letter: Letter | None, going_on: bool) -> tuple[bool, list[Leased]]:
         """Settle an errand, for as long as it takes: what was delivered must not be forgotten. The next one, leased.

@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import bindparam, case, delete, func, select, update
 
 from mssmail.store.interface import Statement, Transaction
 from mssmail.store.queue import MESSAGE, MessageRow, State, end, message_of
 from mssmail.store.schema import queue_attempts, queue_domains, queue_messages, queue_recipients
+
+FAILING: Final = 3
+"""Connections in a row that came to nothing, from which a domain counts as not answering."""
 
 _m, _r, _a, _d = queue_messages.c, queue_recipients.c, queue_attempts.c, queue_domains.c
 
@@ -51,6 +55,11 @@ _FORGET = [
     for table in (queue_attempts, queue_recipients, queue_messages)
 ]
 _COUNTS = Statement(select(func.count(), func.min(_m.created_at)).where(_m.deadline_at >= 0))
+
+
+_TROUBLED = Statement(
+    select(func.sum(case((_d.failures >= FAILING, 1), else_=0)), func.sum(_d.paused)).select_from(queue_domains)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +120,13 @@ def forget(tx: Transaction, before: int, count: int) -> int:
         for statement in _FORGET:
             tx.run(statement, queue=queue_id)
     return len(found)
+
+
+def troubled(tx: Transaction) -> tuple[int, int]:
+    """Domains that failed several times in a row, and paused ones."""
+    row = tx.run(_TROUBLED).fetchone()
+    assert row is not None
+    return int(row[0] or 0), int(row[1] or 0)
 
 
 def counts(tx: Transaction) -> tuple[int, int | None]:

@@ -264,6 +264,25 @@ async def test_an_erased_body_fails(post: Post, anne: Principal) -> None:
     assert await told(post, anne) == ["failed"]
 
 
+async def test_who_was_struck_off_since_gets_nothing(post: Post, anne: Principal) -> None:
+    """What waits for a professional who left the directory meanwhile fails; the others of the message have theirs."""
+    other = beyond(f"urgences@{HOSPITAL}")
+    ident = await post.send(anne, DR, other)
+    post.courier.plan.append(LATER)
+    await post.turn()
+    post.left.add(beyond(DR).address)
+    await post.after(60)
+    assert [address for address, _ in post.courier.given[-1][0].recipients] == [other.address]
+    assert post.states(ident) == [State.FAILED, State.RELAYED]
+    assert await told(post, anne) == ["failed"]
+    assert [(outcome, said["id"]) for _, _, outcome, said in post.events("relay-failed")] == [("struck-off", ident)]
+    alone = await post.send(anne, DR)
+    post.courier.plan.append(LATER)
+    await post.turn()
+    await post.after(60)
+    assert post.states(alone) == [State.FAILED]
+
+
 async def test_as_much_memory_as_carriers(post: Post, anne: Principal, tmp_path: Path) -> None:
     """At once no more is under way than the setting says, whatever waits."""
     settings = replace(post.house.settings, queue=QueueSettings(concurrency=3))

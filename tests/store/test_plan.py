@@ -6,18 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from mssmail.store import messages, vanished
+from mssmail.store import messages, queue, queue_term, vanished
 from mssmail.store.interface import Statement
 from tests.support.houses import Home
 
 STATEMENTS = {
     f"{module.__name__.rpartition('.')[2]}.{name.lstrip('_').lower()}": value
-    for module in (messages, vanished)
+    for module in (messages, queue, queue_term, vanished)
     for name, value in vars(module).items()
     if isinstance(value, Statement)
 }
 _WIDE = re.compile(
-    r"SCAN (messages|wraps|records|bodies|body_outbox|vanished|periods)\b|INDEX (messages|wraps)_period \(period=\?\)$"
+    r"SCAN (messages|wraps|records|bodies|body_outbox|vanished|periods|queue_(messages|recipients|attempts))\b"
+    r"|INDEX (messages|wraps)_period \(period=\?\)$"
 )
 """A whole table, or all that shares a period: a day's mail of the whole store."""
 _FOLDER = re.compile(r"SEARCH messages USING PRIMARY KEY \(folder_id=\?\)$")

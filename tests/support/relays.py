@@ -80,6 +80,8 @@ class Post:
         self.home = home or Home(folder, FakeClock(), settings=settings)
         self.house = self.home.house
         self.courier = ToldCourier()
+        self.left: set[Address] = set()
+        """Who was struck off."""
         self.relay = self.worker()
         self.queue = Queue(self.house)
 
@@ -89,7 +91,7 @@ class Post:
         return self.home.clock
 
     def worker(self) -> Relay:
-        return Relay(self.house, self.courier, Bounces(self.house), lambda: 0.0)
+        return Relay(self.house, self.courier, Bounces(self.house), lambda address: address in self.left, lambda: 0.0)
 
     async def send(
         self, sender: Principal | None, *to: str | Beyond, wishes: Wishes | None = None, octets: bytes = MESSAGE
