@@ -17,7 +17,8 @@ from mssmail.flow.house import House
 from mssmail.flow.keep import off_loop
 from mssmail.flow.queue import Envelope, Seals, with_time_left
 from mssmail.flow.read import BodyGone, Sealed, offsets_of, stream
-from mssmail.store.queue import Leased, QueuedBody
+from mssmail.store.queue import QueuedBody
+from mssmail.store.queue_lease import Leased
 
 _HEADER_OCTETS: Final = 64 * 1024
 """Of a header, what is looked at for a report, which shows a few fields of it."""

@@ -21,9 +21,10 @@ from mssmail.flow.throttle import Throttle
 from mssmail.metrics.registry import counter
 from mssmail.mime.report import Action
 from mssmail.policy.retry import pause_s
-from mssmail.store import queue
+from mssmail.store import queue_domains, queue_lease
 from mssmail.store.interface import Transaction
-from mssmail.store.queue import Leased, Result, State
+from mssmail.store.queue_lease import Leased, Result
+from mssmail.store.queue_state import State
 
 INTERRUPTED: Final = "interrupted"
 """The worker that had it in hand ended."""
@@ -112,11 +113,11 @@ class Ended:
     def write(self, tx: Transaction) -> bool:
         """False where the lease was lost meanwhile. Raises Refusal(UNAVAILABLE)."""
         digest = self.leased.domain_digest
-        mine = queue.settle(tx, self.leased, self.results)
+        mine = queue_lease.settle(tx, self.leased, self.results)
         if self.down is not None:
-            queue.failed(tx, digest, self.down.value, self.retry_at)
+            queue_domains.failed(tx, digest, self.down.value, self.retry_at)
         elif self.well:
-            queue.well(tx, digest)
+            queue_domains.well(tx, digest)
         if mine:
             self.notices.put(tx)
         for event in self.events:

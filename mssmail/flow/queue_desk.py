@@ -14,7 +14,8 @@ from mssmail.flow.outcome import Tried, open_tried
 from mssmail.flow.queue import Seals
 from mssmail.store import queue_view
 from mssmail.store.interface import Row, Transaction
-from mssmail.store.queue import IDLE, State
+from mssmail.store.queue_domains import IDLE
+from mssmail.store.queue_state import State
 
 MAX_SHOWN: Final = 10_000
 

@@ -20,7 +20,8 @@ from mssmail.metrics.registry import gauge
 from mssmail.mime.report import Action
 from mssmail.store import correspondence, queue_term
 from mssmail.store.interface import Transaction
-from mssmail.store.queue import MessageRow, State
+from mssmail.store.queue import MessageRow
+from mssmail.store.queue_state import State
 from mssmail.store.queue_term import OpenRecipient
 
 LIFETIME: Final = "lifetime"

@@ -31,9 +31,10 @@ from mssmail.flow.read import BodyGone
 from mssmail.flow.throttle import Throttle
 from mssmail.metrics.logs import failure, get_logger
 from mssmail.metrics.registry import counter, gauge
-from mssmail.store import queue
+from mssmail.store import queue_domains, queue_lease
 from mssmail.store.interface import Transaction
-from mssmail.store.queue import DueDomain, Leased
+from mssmail.store.queue_domains import DueDomain
+from mssmail.store.queue_lease import Leased
 
 LEASE_S: Final = 90
 AGAIN_S: Final = 1.0
@@ -86,7 +87,7 @@ class Relay:
         """Take back what an earlier life of this worker had in hand; `last`: and workers that there are no more."""
         low = self._house.slot
         high = (1 << 31) if last else low
-        freed = await self._house.write.run(lambda tx: queue.free(tx, low, high, INTERRUPTED))
+        freed = await self._house.write.run(lambda tx: queue_lease.free(tx, low, high, INTERRUPTED))
         _taken_back.inc(freed)
 
     async def run(self) -> None:
@@ -108,7 +109,7 @@ class Relay:
         await self._terms.look()
         lapsed, domains, next_at = await house.read.run(_look)
         if lapsed:
-            _taken_back.inc(await house.write.run(lambda tx: queue.free_lapsed(tx, INTERRUPTED)))
+            _taken_back.inc(await house.write.run(lambda tx: queue_lease.free_lapsed(tx, INTERRUPTED)))
         for domain in domains:
             await self._take_up(domain)
         return max(0.05, min(LONGEST_NAP_S, next_at - house.clock.now())) if not domains else LONGEST_NAP_S
@@ -119,7 +120,7 @@ class Relay:
             self._renewed_at = now
             held = list(self._held.values())
             if held:
-                await self._house.write.run(lambda tx: queue.renew(tx, held, LEASE_S))
+                await self._house.write.run(lambda tx: queue_lease.renew(tx, held, LEASE_S))
 
     # --- carriers ---
 
@@ -153,7 +154,7 @@ class Relay:
     async def _lease(self, digest: bytes, count: int) -> list[Leased]:
         fences = [int(self._house.body_numbers.take()) for _ in range(count)]
         slot = self._house.slot
-        leased = await self._house.write.run(lambda tx: queue.lease(tx, digest, slot, fences, LEASE_S))
+        leased = await self._house.write.run(lambda tx: queue_lease.lease(tx, digest, slot, fences, LEASE_S))
         return self._hold(leased)
 
     def _let_go(self, leased: Leased) -> None:
@@ -229,7 +230,7 @@ class Relay:
 
         def work(tx: Transaction) -> tuple[bool, list[Leased]]:
             mine = ended.write(tx)
-            return mine, queue.lease(tx, digest, house.slot, fences, LEASE_S) if fences else []
+            return mine, queue_lease.lease(tx, digest, house.slot, fences, LEASE_S) if fences else []
 
         while True:
             try:
@@ -255,7 +256,7 @@ class Relay:
 
         def work(tx: Transaction) -> None:
             for each in held:
-                queue.interrupted(tx, each, INTERRUPTED)
+                queue_lease.interrupted(tx, each, INTERRUPTED)
 
         with contextlib.suppress(Refusal):
             await self._house.write.run(work)
@@ -263,4 +264,4 @@ class Relay:
 
 
 def _look(tx: Transaction) -> tuple[bool, list[DueDomain], int]:
-    return queue.any_lapsed(tx), queue.due_domains(tx, DOMAINS_AT_ONCE), queue.next_due(tx)
+    return queue_lease.any_lapsed(tx), queue_domains.due_domains(tx, DOMAINS_AT_ONCE), queue_domains.next_due(tx)

@@ -7,7 +7,8 @@ from typing import Final
 from sqlalchemy import bindparam, case, delete, func, select, update
 
 from mssmail.store.interface import Statement, Transaction
-from mssmail.store.queue import MESSAGE, MessageRow, State, end, message_of
+from mssmail.store.queue import MESSAGE, MessageRow, end, message_of
+from mssmail.store.queue_state import State
 from mssmail.store.schema import queue_attempts, queue_domains, queue_messages, queue_recipients
 
 FAILING: Final = 3

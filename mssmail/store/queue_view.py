@@ -6,7 +6,9 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.sql.elements import ClauseElement, ColumnElement
 
 from mssmail.store.interface import Row, Statement, Transaction
-from mssmail.store.queue import IDLE, State, end
+from mssmail.store.queue import end
+from mssmail.store.queue_domains import IDLE
+from mssmail.store.queue_state import State
 from mssmail.store.schema import queue_attempts, queue_domains, queue_messages, queue_recipients
 
 _m, _r, _a, _d = queue_messages.c, queue_recipients.c, queue_attempts.c, queue_domains.c

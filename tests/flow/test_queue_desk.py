@@ -9,7 +9,7 @@ from mssmail.base.ids import POST
 from mssmail.base.principal import Principal
 from mssmail.base.relay import Cause
 from mssmail.flow.queue_desk import QueueDesk
-from mssmail.store.queue import State
+from mssmail.store.queue_state import State
 from tests.support.relays import HOP, HOSPITAL, LABORATORY, Post, all_of
 
 DR = f"dr@{HOSPITAL}"

@@ -13,7 +13,7 @@ from mssmail.base.relay import By, Cause, Notify, RecipientWishes, Wishes
 from mssmail.flow.purge import Purge
 from mssmail.settings.queue import Queue as QueueSettings
 from mssmail.settings.units import Seconds
-from mssmail.store.queue import State
+from mssmail.store.queue_state import State
 from tests.flow.test_mail import big
 from tests.support.houses import settings_for
 from tests.support.relays import HOSPITAL, LABORATORY, MESSAGE, Post, all_of, beyond

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from mssmail.store import messages, queue, queue_term, vanished
+from mssmail.store import messages, queue, queue_domains, queue_lease, queue_term, vanished
 from mssmail.store.interface import Statement
 from tests.support.houses import Home
 
 STATEMENTS = {
     f"{module.__name__.rpartition('.')[2]}.{name.lstrip('_').lower()}": value
-    for module in (messages, queue, queue_term, vanished)
+    for module in (messages, queue, queue_domains, queue_lease, queue_term, vanished)
     for name, value in vars(module).items()
     if isinstance(value, Statement)
 }

@@ -8,10 +8,13 @@ import pytest
 
 from mssmail.base.clock import FakeClock
 from mssmail.base.ids import POST, AccountId, BodyId, Period
-from mssmail.store import messages, queue
+from mssmail.store import messages, queue, queue_domains, queue_lease
 from mssmail.store.interface import Transaction
 from mssmail.store.messages import NewBody
-from mssmail.store.queue import IDLE, Leased, QueuedMessage, QueuedRecipient, Result, State
+from mssmail.store.queue import QueuedMessage, QueuedRecipient
+from mssmail.store.queue_domains import IDLE
+from mssmail.store.queue_lease import Leased, Result
+from mssmail.store.queue_state import State
 from tests.support.houses import Home
 
 HOSPITAL, LABORATORY = b"hospital--------", b"laboratory------"
@@ -43,7 +46,7 @@ class Rows:
     def lease(self, domain: bytes = HOSPITAL, count: int = 10, slot: int = 0) -> list[Leased]:
         fences = range(self._fence + 1, self._fence + count + 1)
         self._fence += count
-        return self.write(lambda tx: queue.lease(tx, domain, slot, fences, TERM_S))
+        return self.write(lambda tx: queue_lease.lease(tx, domain, slot, fences, TERM_S))
 
     def settle(self, leased: Leased, state: State, due_at: int = 0, *numbers: int) -> bool:
         results = [
@@ -51,7 +54,7 @@ class Rows:
             for number, _, attempts in leased.recipients
             if not numbers or number in numbers
         ]
-        return self.write(lambda tx: queue.settle(tx, leased, results))
+        return self.write(lambda tx: queue_lease.settle(tx, leased, results))
 
     def one(self, sql: str, *values: object) -> tuple[Any, ...] | None:
         row: tuple[Any, ...] | None = self.home.tx().driver.execute(sql, values).fetchone()
@@ -83,7 +86,7 @@ def test_nobody_else_gets_what_is_leased(rows: Rows) -> None:
     assert rows.lease(slot=1) == []
     (other,) = rows.lease(LABORATORY, slot=1)
     assert [number for number, _, _ in other.recipients] == [3]
-    rows.write(lambda tx: queue.give_back(tx, mine))
+    rows.write(lambda tx: queue_lease.give_back(tx, mine))
     (again,) = rows.lease(slot=1)
     assert again.fence != mine.fence
     assert [attempts for _, _, attempts in again.recipients] == [0, 0]
@@ -94,11 +97,11 @@ def test_a_lease_ends_by_itself(rows: Rows) -> None:
     rows.put(1, HOSPITAL)
     (mine,) = rows.lease()
     rows.clock.advance(TERM_S - 1)
-    rows.write(lambda tx: queue.renew(tx, [mine], TERM_S))
+    rows.write(lambda tx: queue_lease.renew(tx, [mine], TERM_S))
     rows.clock.advance(TERM_S - 1)
-    assert rows.write(lambda tx: queue.free_lapsed(tx, "interrupted")) == 0
+    assert rows.write(lambda tx: queue_lease.free_lapsed(tx, "interrupted")) == 0
     rows.clock.advance(1)
-    assert rows.write(lambda tx: queue.free_lapsed(tx, "interrupted")) == 1
+    assert rows.write(lambda tx: queue_lease.free_lapsed(tx, "interrupted")) == 1
     (other,) = rows.lease(slot=1)
     assert [attempts for _, _, attempts in other.recipients] == [1]
     assert rows.settle(mine, State.FAILED) is False
@@ -112,7 +115,7 @@ def test_what_was_delivered_counts_though_the_lease_was_lost(rows: Rows) -> None
     rows.put(1, HOSPITAL)
     (late,) = rows.lease()
     rows.clock.advance(TERM_S)
-    rows.write(lambda tx: queue.free_lapsed(tx, "interrupted"))
+    rows.write(lambda tx: queue_lease.free_lapsed(tx, "interrupted"))
     assert rows.settle(late, State.RELAYED) is False
     assert rows.states(1) == [State.RELAYED]
     assert rows.lease() == []
@@ -124,7 +127,7 @@ def test_a_new_life_frees_its_slot(rows: Rows) -> None:
     rows.put(2, LABORATORY)
     rows.lease(slot=0)
     rows.lease(LABORATORY, slot=1)
-    assert rows.write(lambda tx: queue.free(tx, 1, 1, "interrupted")) == 1
+    assert rows.write(lambda tx: queue_lease.free(tx, 1, 1, "interrupted")) == 1
     assert (rows.states(1), rows.states(2)) == ([State.SENDING], [State.WAITING])
 
 
@@ -149,12 +152,12 @@ def test_what_is_deferred_comes_back_at_its_time(rows: Rows) -> None:
         Result(1, 1, State.RELAYED, 0, "delivered", 250, b""),
         Result(2, 1, State.WAITING, now + 60, "deferred", 450, b""),
     ]
-    rows.write(lambda tx: queue.settle(tx, mine, results))
+    rows.write(lambda tx: queue_lease.settle(tx, mine, results))
     assert rows.lease() == []
-    assert rows.write(queue.next_due) == now + 60
+    assert rows.write(queue_domains.next_due) == now + 60
     rows.clock.advance(60)
     assert [number for each in rows.lease() for number, _, _ in each.recipients] == [2]
-    assert rows.write(queue.next_due) == IDLE
+    assert rows.write(queue_domains.next_due) == IDLE
 
 
 def test_a_domain_that_fails_is_probed_by_one_message(rows: Rows) -> None:
@@ -162,15 +165,15 @@ def test_a_domain_that_fails_is_probed_by_one_message(rows: Rows) -> None:
     now = int(rows.clock.now())
     for number in range(1, 6):
         rows.put(number, HOSPITAL)
-    rows.write(lambda tx: queue.failed(tx, HOSPITAL, "unreachable", now + 30))
+    rows.write(lambda tx: queue_domains.failed(tx, HOSPITAL, "unreachable", now + 30))
     assert rows.lease() == []
     rows.put(6, HOSPITAL)
-    assert rows.write(queue.next_due) == now + 30
+    assert rows.write(queue_domains.next_due) == now + 30
     rows.clock.advance(30)
     (probe,) = rows.lease()
     assert rows.lease(slot=1) == []
-    rows.write(lambda tx: queue.settle(tx, probe, [Result(1, 1, State.RELAYED, 0, "delivered", 250, b"")]))
-    rows.write(lambda tx: queue.well(tx, HOSPITAL))
+    rows.write(lambda tx: queue_lease.settle(tx, probe, [Result(1, 1, State.RELAYED, 0, "delivered", 250, b"")]))
+    rows.write(lambda tx: queue_domains.well(tx, HOSPITAL))
     assert len(rows.lease()) == 5
 
 
@@ -190,6 +193,6 @@ def test_at_most_a_hundred_recipients_go_together(rows: Rows) -> None:
 def test_nothing_is_due_before_its_time(rows: Rows, wait_s: int) -> None:
     """A domain is due when the first of its recipients is."""
     rows.put(1, HOSPITAL, wait_s=wait_s)
-    assert len(rows.write(lambda tx: queue.due_domains(tx, 10))) == (not wait_s)
+    assert len(rows.write(lambda tx: queue_domains.due_domains(tx, 10))) == (not wait_s)
     rows.clock.advance(wait_s)
-    assert [each.digest for each in rows.write(lambda tx: queue.due_domains(tx, 10))] == [HOSPITAL]
+    assert [each.digest for each in rows.write(lambda tx: queue_domains.due_domains(tx, 10))] == [HOSPITAL]

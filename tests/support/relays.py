@@ -19,7 +19,7 @@ from mssmail.flow.queue import Queue
 from mssmail.flow.relay import Relay
 from mssmail.settings.model import Settings
 from mssmail.store import trail
-from mssmail.store.queue import State
+from mssmail.store.queue_state import State
 from tests.support.houses import Home
 
 HOP = Hop("mx.hopital.mssante.fr", "192.0.2.25", "TLSv1.3", "TLS_AES_256_GCM_SHA384", "CN=mx,O=HOPITAL", dsn=True)
