@@ -33,6 +33,7 @@ One message, straight through:
     who                      servers/smtp/session -> flow/login -> Principal; inbound -> flow/operators -> Peer
     may they                 flow/gate -> policy/send, policy/receive -> Verdict; a no -> servers/smtp/replies
     the body ends            flow/submit; another operator's, flow/receive; what both have in common, flow/arrival
+    whom it is about         flow/archives, before it is accepted; where it goes on to, flow/onward
     seal and keep            flow/deliver: parse once, seal, then one transaction {message, uid, modseq, audit}
     acknowledge              250, only after the commit
     tell                     flow/changes wakes (account, modseq) across workers; a lost wake-up costs a delay, not mail

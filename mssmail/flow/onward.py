@@ -128,7 +128,8 @@ def _trace(message: Passing, box: Recipient, forward: Forward, to: LetIn | Refus
 
 
 async def _queue(house: House, message: Passing, box: Recipient, to: Beyond) -> list[Work]:
-    wishes = replace(message.wishes, ret="HDRS", envid="", by_s=None, by_trace=False)
+    utf8 = message.wishes.utf8 or not (box.address.is_ascii and to.address.is_ascii)
+    wishes = replace(message.wishes, ret="HDRS", envid="", by_s=None, by_trace=False, utf8=utf8)
     recipient = replace(to, wishes=RecipientWishes(Notify.FAILURE))
     kept, number, skipped = message.kept, int(house.body_numbers.take()), message.skipped_octets
     works: list[Work] = []
@@ -150,10 +151,9 @@ async def _wrapped(house: House, message: Passing, box: Recipient, to: Beyond) -
     """A message from the box that holds the original, sealed as any."""
     keeper = Keeper(house)
     ident = f"{keeper.body:x}.forward@{house.settings.server.name}"
-    wide = not message.header.raw.isascii()
-    wrapping = Wrapping(
-        str(box.address), str(to.address), ident, utc(int(house.clock.now())), wide, message.wishes.eight_bit
-    )
+    wishes = message.wishes
+    eight_bit = wishes.eight_bit or not message.header.raw.isascii()
+    wrapping = Wrapping(str(box.address), str(to.address), ident, utc(int(house.clock.now())), wishes.utf8, eight_bit)
     before, after = around(wrapping, message.header.raw)
     kept = message.kept
     opened = pieces(house, kept, message.skipped_octets, kept.size_octets)

@@ -25,7 +25,7 @@ class Wrapping:
     """Message-ID without its brackets."""
     written_at: datetime
     wide: bool
-    """Whether the original's header holds UTF-8 (RFC 6532)."""
+    """Whether the original is one whose header may hold UTF-8 (RFC 6532), as this one's then may."""
     eight_bit: bool
     """Whether any of it does."""
 
@@ -34,6 +34,8 @@ def around(wrapping: Wrapping, header: bytes) -> tuple[bytes, bytes]:
     """What goes before and after the original, whose header block this is (RFC 2046 §5.2.1, RFC 6532 §3.7)."""
     boundary = f"=_{wrapping.ident.partition('@')[0]}"
     trace = header_fields(header, [b"received"], exclude=False).rstrip(b"\r\n")
+    if not wrapping.wide:
+        trace = trace.decode("ascii", "replace").encode("ascii", "replace")
     lines = [
         f"From: <{wrapping.box}>",
         f"To: <{wrapping.to}>",

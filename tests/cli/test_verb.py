@@ -10,6 +10,7 @@ from mssmail.demo.extract import write_extracts
 from mssmail.demo.people import PAUL, VENDOR, populate
 from tests.cli.conftest import CLAIRE_ADDRESS as CLAIRE
 from tests.cli.conftest import PASSWORD, House
+from tests.support.whitelist import domains
 
 PAUL_ADDRESS = "paul.durand@demo.mssante.fr"
 
@@ -62,6 +63,14 @@ def test_account_created_for_an_application(house: House) -> None:
         (["account", "show", "not an address"], "", 2, "not a mail address"),
         (["account", "close", CLAIRE], "", 2, "--yes"),
         (["account", "quota", CLAIRE, "much"], "", 2, "size"),
+        (["absence", "set", CLAIRE], "", 2, "--until"),
+        (["absence", "set", CLAIRE, "--until", "soon"], "", 2, "soon"),
+        (["absence", "set", CLAIRE, "--until", "2020-01-01"], "", 1, "can't be set"),
+        (["absence", "set", CLAIRE, "--until", "2020-01-02", "--from", "2020-01-03"], "", 1, "before it begins"),
+        (["absence", "show", "x@demo.mssante.fr"], "", 1, "no account"),
+        (["forward", "set", CLAIRE, CLAIRE], "", 1, "itself"),
+        (["forward", "set", CLAIRE, "x@demo.mssante.fr"], "", 1, "regist"),
+        (["forward", "show", "x@demo.mssante.fr"], "", 1, "no account"),
         (["delegation", "withdraw", CLAIRE, CLAIRE], "", 1, "delegat"),
         (["delegation", "grant", CLAIRE, CLAIRE], "", 1, "one's own box"),
         (["delegation", "grant", CLAIRE, CLAIRE, "--rights", "read,peek"], "", 2, "peek"),
@@ -158,6 +167,38 @@ def test_no_limits(house: House, wrong: list[str]) -> None:
     assert events(house, "--kind", "limits-set") == []
 
 
+def test_absence(house: House) -> None:
+    """An absence is set, shown with its words, and taken back; the words aren't in the trail."""
+    assert "no absence" in house("absence", "show", CLAIRE).out
+    assert json.loads(house("absence", "show", CLAIRE, "--json").out) is None
+    until = ["--until", "2099-01-02", "--from", "2099-01-01"]
+    said = house("absence", "set", CLAIRE, *until, "--french", "Voyez le Dr Petit.\nMerci", "--english", "Away")
+    assert said.status == 0, said.err
+    content = json.loads(house("absence", "show", CLAIRE, "--json").out)
+    assert (content["state"], content["told"], content["until_at"]) == ("to come", 0, 4_070_995_200)
+    assert (content["french"], content["english"]) == ("Voyez le Dr Petit.\nMerci", "Away")
+    assert "Voyez le Dr Petit. / Merci" in house("absence", "show", CLAIRE).out
+    assert "no longer" in house("absence", "clear", CLAIRE).out
+    assert "no absence" in house("absence", "clear", CLAIRE).out
+    assert [each["kind"] for each in events(house, "--kind", "absence-set")] == ["absence-set"]
+    assert "Petit" not in json.dumps(events(house))
+
+
+def test_forward(house: House) -> None:
+    """A box's mail is had go on, shown with what the gate says now, and kept again."""
+    create = ["account", "create", PAUL_ADDRESS, "--holder", PAUL.national_id, "--no-password"]
+    assert house(*create).status == 0
+    assert "is not forwarded" in house("forward", "show", CLAIRE).out
+    assert house("forward", "set", CLAIRE, PAUL_ADDRESS, "--no-copy").status == 0
+    content = json.loads(house("forward", "show", CLAIRE, "--json").out)
+    assert (content["to"], content["copy"], content["refused"]) == (PAUL_ADDRESS, False, None)
+    assert house("account", "suspend", PAUL_ADDRESS).status == 0
+    assert "refused: suspended" in house("forward", "show", CLAIRE).out
+    assert "no longer" in house("forward", "clear", CLAIRE).out
+    assert "was not" in house("forward", "clear", CLAIRE).out
+    assert json.loads(house("forward", "show", CLAIRE, "--json").out) is None
+
+
 def test_delegation_and_quota(house: House) -> None:
     """A box is opened to another professional and closed again; a quota is set."""
     create = ["account", "create", PAUL_ADDRESS, "--holder", PAUL.national_id, "--no-password"]
@@ -235,6 +276,9 @@ def test_directory_asked(house: House) -> None:
     by_name = json.loads(house("directory", "search", "clai", "mart", "--json").out)
     assert [entry["id"] for entry in by_id + by_address] == ["810000000001"] * 2
     assert "810000000001" in [entry["id"] for entry in by_name]
+    listed = house.folder / "list.xml"
+    listed.write_bytes(domains(1_700_000_000, "demo.mssante.fr", "hopital.mssante.fr"))
+    assert house("trust", "import", str(listed)).status == 0
     said = house("directory", "check", CLAIRE, PAUL_ADDRESS, "x@demo.mssante.fr", "x@elsewhere.fr", "--json")
     assert said.status == 1
     assert [entry["outcome"] for entry in json.loads(said.out)] == [

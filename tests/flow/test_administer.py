@@ -13,6 +13,8 @@ from mssmail.base.role import Act, Role
 from mssmail.crypto.envelope import Unsealable
 from mssmail.flow import orders
 from mssmail.flow.administer import Administration, Administrator, Caller, admit, local
+from mssmail.flow.delegations import Administrator as Root
+from mssmail.flow.forwarding import Forwardings
 from mssmail.flow.house import House
 from mssmail.flow.orders import Deed, Orders, Waiting
 from mssmail.settings.model import Admin
@@ -193,6 +195,22 @@ async def test_done_by_two(town: Town) -> None:
     assert (closed["administrator"], closed["ordered_by"], closed["order"]) == ("bob", "alice", number)
     assert await orders_of(town, BOB).waiting() == []
     assert (await refused(orders_of(town, BOB).approve(number))).reason is Reason.ORDER
+
+
+async def test_forwarding_takes_two(town: Town) -> None:
+    """A forwarding waits, is set when another approves, and not where it was changed meanwhile."""
+    forwardings = Forwardings(town.house, town.standing.credentials, town.gate)
+    deed = orders.forwarded(address(CLAIRE), address(PAUL), keep=False)
+    number = await ordered(town, BOB, deed)
+    assert await forwardings.show(address(CLAIRE)) is None
+    await orders_of(town).approve(number)
+    shown = await forwardings.show(address(CLAIRE))
+    assert shown is not None
+    assert (shown.to, shown.keep) == (address(PAUL), False)
+    assert told(town, "forward-set")[-1]["ordered_by"] == "bob"
+    number = await ordered(town, BOB, orders.forwarded(address(CLAIRE), address(PAUL), keep=True))
+    await forwardings.clear(Root("root"), address(CLAIRE))
+    assert (await refused(orders_of(town).approve(number))).reason is Reason.ORDER
 
 
 async def test_done_by_one(town: Town) -> None:

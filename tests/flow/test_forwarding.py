@@ -10,6 +10,7 @@ from mssmail.base.address import Address
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.flow.delegations import Administrator
 from mssmail.flow.forwarding import Forwardings, ForwardNotices
+from mssmail.store.interface import Transaction
 from tests.support.archives import archive, mail
 from tests.support.mailing import DOCTOR, Mailing, letter
 from tests.support.town import CLAIRE, HOSPITAL, ORG, PATIENTS, PAUL, Town, address
@@ -114,6 +115,33 @@ async def test_archives_go_too(post: Post) -> None:
     parsed = email.message_from_bytes(queued.octets, policy=email.policy.default)
     (found,) = [part for part in parsed.walk() if part.get_content_type() == "application/zip"]
     assert found.get_payload(decode=True) == octets
+
+
+async def test_letters_beyond_ascii(post: Post) -> None:
+    """A header with letters that nobody announced goes on within; the one around it is plain."""
+    await post.forward(PAUL, ELSEWHERE)
+    original = letter(str(DOCTOR), PAUL_HERE, subject="Dupont né", head="Received: by hôpital\r\n")
+    await post.receive(original)
+    (queued,) = post.queued()
+    around, _, _ = queued.octets.partition(b"\r\n\r\n")
+    assert around.isascii()
+    assert original in queued.octets
+    assert b"message/rfc822\r\nContent-Transfer-Encoding: 8bit" in queued.octets
+
+
+async def test_altered(post: Post) -> None:
+    """A row that somebody changed in the database sends nothing anywhere."""
+    await post.forward(PAUL, address(CLAIRE), keep=False)
+    await post.forward(CLAIRE, address(PAUL), keep=False)
+
+    def swap(tx: Transaction) -> None:
+        rows = tx.driver.execute("SELECT account_id, sealed FROM forwards").fetchall()
+        for (account, _), (_, other) in zip(rows, reversed(rows), strict=True):
+            tx.driver.execute("UPDATE forwards SET sealed = ? WHERE account_id = ?", [other, account])
+
+    await post.house.write.run(swap)
+    await post.receive(to_paul(str(DOCTOR)))
+    assert len(await post.inbox(PAUL)) == 1
 
 
 async def test_back_again(post: Post) -> None:
