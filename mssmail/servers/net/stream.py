@@ -101,9 +101,10 @@ class Stream(asyncio.Protocol):
         self._wake_reader()
 
     def eof_received(self) -> bool:
-        """Close: a mail client that only listens is gone."""
-        self._closed = True
+        """Close: a mail client that only listens is gone. What is written from here on goes nowhere."""
+        self._closed = self._over = True
         self._wake_reader()
+        self.resume_writing()
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -179,3 +179,24 @@ def test_no_handshake(loop: str) -> None:
         await reader.read()
 
     assert isinstance(run(between(life, talk), loop), Closed)
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("secured", [False, True])
+def test_written_after_the_end(loop: str, secured: bool, caplog: pytest.LogCaptureFixture) -> None:
+    """Who writes on when the peer has said its last is told by `drain`; the loop has nothing to complain of."""
+
+    async def life(stream: Stream) -> object:
+        with pytest.raises(Closed):
+            await stream.read(WAIT_S)
+        for _ in range(50):
+            stream.write(b"x" * 1000)
+        await stream.drain(WAIT_S)
+        return None
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    ended = run(between(life, talk, context=server_side() if secured else None), loop)
+    assert isinstance(ended, Closed)
+    assert not caplog.records
