@@ -238,6 +238,11 @@ class Trust:
     def previous_path(self) -> Path:
         return self._path.with_name(self._path.name + ".previous")
 
+    @property
+    def was_given(self) -> bool:
+        """Whether a list was ever put there, be it one that can't be read."""
+        return self._stamp() is not None
+
     def current(self) -> TrustList | None:
         """The list in service; None while there is none: then no other operator may be spoken with."""
         if not self._looked:

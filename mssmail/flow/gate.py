@@ -175,7 +175,10 @@ class Gate:
         """Of another operator's box. Raises Refusal(UNAVAILABLE) where the directory is needed and there is none."""
         white_list = self._house.white_list.current()
         if white_list is None or not white_list.lists(address.domain):
-            return RecipientFacts(own_domain=False, list_in_service=white_list is not None)
+            missing = white_list is None and (
+                self._house.white_list.was_given or self._house.settings.trust_list.source
+            )
+            return RecipientFacts(own_domain=False, list_in_service=not missing)
         if self._patients.includes(address):
             sound = self._patients.is_sound(address)
             return RecipientFacts(own_domain=False, list_in_service=True, domain_listed=True, patient_sound=sound)

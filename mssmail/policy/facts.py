@@ -36,7 +36,7 @@ class RecipientFacts:
     patient_unanswered: bool = False
     """Whether a patient writes, and may not to this one."""
     list_in_service: bool = False
-    """Whether there is a white list to know other domains by."""
+    """Whether there is a white list to know other domains by; or none is wanted, and no domain is listed."""
     domain_listed: bool = False
     """Whether it has the domain."""
     patient_sound: bool | None = None

@@ -10,6 +10,7 @@ from mssmail.base.principal import Beyond, Principal, Recipient
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.demo import people as demo
 from mssmail.flow.people import NewAccount
+from mssmail.flow.trust import white_list_path
 from tests.support.town import APP, CLAIRE, ORG, PAUL, Town, address
 
 
@@ -168,3 +169,16 @@ async def test_beyond(town: Town, claire: Principal, text: str, reason: Reason |
         assert decided.reason is reason
         kind, account, outcome, said = town.events()[-1]
         assert (kind, account, outcome, said["s"]) == ("recipient-refused", claire.account, decided.reason.value, text)
+
+
+@pytest.mark.parametrize(("list_there", "reason"), [(False, Reason.OUTSIDE_TRUST), (True, Reason.UNAVAILABLE)])
+async def test_without_a_list(town: Town, claire: Principal, *, list_there: bool, reason: Reason) -> None:
+    """Who never was given a white list writes to nobody beyond; where one can't be read, mail may go later."""
+    path = white_list_path(town.house.settings)
+    path.unlink()
+    if list_there:
+        path.write_bytes(b"<ListeBlancheMSSante")
+    town.house.white_list.__init__(path, town.clock)  # type: ignore[misc]  # as after a restart
+    (decided,) = await town.gate.recipients(claire, [parsed("dr.house@hopital.mssante.fr")])
+    assert isinstance(decided, Refusal)
+    assert decided.reason is reason
