@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mssmail.cli import screen
-from mssmail.cli.verb import JSON, REFUSED, UNUSABLE, Desk, Stop, act, by
+from mssmail.cli.verb import JSON, REFUSED, UNUSABLE, Desk, Stop, act, by, moment_of
 
 if TYPE_CHECKING:
     from mssmail.flow.queue_desk import QueueDesk, ShownMessage, ShownRecipient
@@ -164,6 +164,24 @@ def stats(ctx: typer.Context, json: JSON = False) -> None:
         for d in busy
     )
     screen.table(("domain", *names, "next", "trouble"), rows)
+
+
+@app.command(name="tls-report")
+def tls_report(
+    ctx: typer.Context,
+    day: Annotated[str, typer.Option(metavar="DATE", help="As 2026-11-24, in UTC; else yesterday.")] = "",
+) -> None:
+    """Show how TLS to other operators' hosts went on a day, as a JSON report (RFC 8460 §4.4)."""
+    from mssmail.flow import tls_report as reports
+
+    at = moment_of(day) if day else None
+    if day and at is None:
+        raise Stop(UNUSABLE, f"--day {day}: not a date")
+
+    async def work(desk: Desk) -> dict[str, object]:
+        return await reports.report(desk.house, at)
+
+    screen.as_json(act(ctx, work))
 
 
 def _next(recipient: "ShownRecipient") -> str:

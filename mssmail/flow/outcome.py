@@ -18,10 +18,11 @@ from mssmail.flow.house import House
 from mssmail.flow.letter import Addressee, Letter
 from mssmail.flow.queue import seal_row, unseal_row
 from mssmail.flow.throttle import Throttle
+from mssmail.flow.tls_report import result_of
 from mssmail.metrics.registry import counter
 from mssmail.mime.report import Action
 from mssmail.policy.retry import pause_s
-from mssmail.store import queue_domains, queue_lease
+from mssmail.store import queue_domains, queue_lease, queue_tls
 from mssmail.store.interface import Transaction
 from mssmail.store.queue_lease import Leased, Result
 from mssmail.store.queue_state import State
@@ -107,6 +108,8 @@ class Ended:
     down: Cause | None = None
     """What was wrong with the domain's server, where that is news to this worker."""
     retry_at: int = 0
+    tls: str = ""
+    """How TLS went, for the report; empty where it wasn't come to."""
     well: bool = False
     """Whether the domain's server took it, or said no in good order."""
 
@@ -120,6 +123,8 @@ class Ended:
             queue_domains.well(tx, digest)
         if mine:
             self.notices.put(tx)
+        if self.tls:
+            queue_tls.count(tx, digest, self.tls)
         for event in self.events:
             tx.trail(event)
         return mine
@@ -141,7 +146,7 @@ class Outcomes:
     def judge(self, letter: Letter, attempt: Attempt, throttle: Throttle, failures: int, most: int) -> Ended:
         """What follows. `failures`: the domain's, in a row; `most`: errands to it at once."""
         now = self._house.clock.now()
-        ended = Ended(letter.leased)
+        ended = Ended(letter.leased, tls=result_of(attempt))
         trouble = _trouble(attempt.outcomes)
         if trouble is None:
             ended.well = True

@@ -18,7 +18,7 @@ from mssmail.flow.queue import Envelope, Seals
 from mssmail.metrics.logs import get_logger
 from mssmail.metrics.registry import gauge
 from mssmail.mime.report import Action
-from mssmail.store import correspondence, queue_term
+from mssmail.store import correspondence, queue_term, queue_tls
 from mssmail.store.interface import Transaction
 from mssmail.store.queue import MessageRow
 from mssmail.store.queue_state import State
@@ -76,6 +76,7 @@ class Terms:
             pass
         since = int(house.clock.now() - house.settings.patients.answer_term)
         await house.write.run(lambda tx: correspondence.forget(tx, since))
+        await house.write.run(queue_tls.forget)
 
     async def _meet(self, queue_id: int, deadline: int) -> None:
         """A message's notice, or its end."""

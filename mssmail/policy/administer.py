@@ -107,6 +107,7 @@ VERBS: Final[Mapping[str, Rule]] = {
     "queue retry": _OPERATOR,
     "queue show": _OPERATOR | _SECURITY,
     "queue stats": _OPERATOR | _SECURITY,
+    "queue tls-report": _OPERATOR | _SECURITY,
     "retention preview": _OPERATOR | _SECURITY,
     "retention run": _OPERATOR,
     "retention set": _OPERATOR,

@@ -333,6 +333,15 @@ queue_leases = _rowless(
     _int("until_ms"),
 )
 
+tls_results = _rowless(
+    # How attempts to reach a domain's hosts over TLS went (RFC 8460 §4.3), by day.
+    "tls_results",
+    _id("day"),  # since the epoch, in UTC
+    Column("domain_digest", LargeBinary, primary_key=True),
+    Column("result", String(32), primary_key=True),  # `successful`, or a failure's type
+    _int("count"),
+)
+
 correspondence = _rowless(
     # Who wrote to which patient, who may answer then.
     "correspondence",

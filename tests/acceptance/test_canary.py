@@ -1,11 +1,13 @@
 """Nothing readable of a message lies on disk, at no moment; and what was erased can't be opened from an old copy."""
 
 import base64
+import json
 import secrets
 import shutil
 import sqlite3
 import time
 from pathlib import Path
+from typing import Any
 
 from mssmail.base.clock import SystemClock
 from mssmail.base.ids import AccountId, BodyId, Period
@@ -16,6 +18,8 @@ from mssmail.crypto.kms.local import LocalKeyProvider
 from mssmail.settings.load import load
 from mssmail.settings.place import file_of
 from mssmail.store.engine import make_key_engine
+from tests.acceptance.test_queue_kill import CONFIG, Operator, free_port
+from tests.servers.smtp.courier.sink import Manners
 from tests.support.demos import Demo, Person, files_with, idents
 
 
@@ -81,6 +85,30 @@ def test_no_file_holds_a_canary(tmp_path: Path) -> None:
     assert demo.stop() < 5
     assert files_with(demo.folder, every) == {}, "after a stop"
     assert not any(each in demo.log() for each in every)
+
+
+def test_the_queue_holds_no_canary(tmp_path: Path) -> None:
+    """Of mail that waits for another operator neither recipient, identifier, content nor the host's answer is read."""
+    port = free_port()
+    demo = Demo(tmp_path / "demo", config=CONFIG.format(domain="hopital-demo.mssante.fr", port=port)).start()
+    operator = Operator(demo.about["operators"][0], port)
+    anne = demo.people()[0]
+    words, local, envelope, answer = [word() for _ in range(4)], word(), word(), word()
+    every = [*words, local, envelope, answer]
+    operator.sink.manners = Manners(says={"END": f"451 4.3.0 {answer}".encode()})
+    to = f"{local}@hopital-demo.mssante.fr"
+    anne.smtp().sendmail(anne.address, [to], canary_message(anne, words, 600_000), [f"ENVID={envelope}"])
+    until = time.monotonic() + 20
+    listed: dict[str, Any] = {"recipients": [{"attempts": 0}]}
+    while not listed["recipients"][0]["attempts"] and time.monotonic() < until:
+        (listed,) = json.loads(demo.run("queue", "list", "--json").stdout)
+    assert [each["address"] for each in listed["recipients"]] == [to]
+    assert answer in demo.run("queue", "show", listed["id"], "--json").stdout
+    assert files_with(demo.folder, every) == {}, "while it waits"
+    demo.kill()
+    assert files_with(demo.folder, every) == {}, "after SIGKILL"
+    assert not any(each in demo.log() for each in every)
+    operator.close()
 
 
 def wraps_of(database: Path) -> list[tuple[int, int, int, bytes]]:
