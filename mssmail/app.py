@@ -44,6 +44,7 @@ from mssmail.flow.notices import Notices
 from mssmail.flow.operators import Operators
 from mssmail.flow.patients import Patients
 from mssmail.flow.purge import Purge, PurgeStopped
+from mssmail.flow.queue_term import LOOK_S as QUEUE_LOOK_S
 from mssmail.flow.relay import AGAIN_S as RELAY_AGAIN_S
 from mssmail.flow.relay import Relay
 from mssmail.flow.reminders import LOOK_S as REMINDERS_LOOK_S
@@ -418,6 +419,7 @@ class _Worker:
         self._begin("forward notices", FORWARDS_LOOK_S, self._forward_notices.look)
         self._begin("absences", ABSENCES_LOOK_S, self._absence_answers.look)
         self._begin("reminders", REMINDERS_LOOK_S, self._reminders.look)
+        self._begin("queue terms", QUEUE_LOOK_S, self._relay.terms.look)
         self._begin("trail term", 3600.0, self._watch.cut)
         await self._listen()
         if post.workers > 1 and post.slot:

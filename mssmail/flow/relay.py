@@ -74,7 +74,8 @@ class Relay:
         self._has_left = has_left
         self._seals = Seals(house.keys)
         self._outcomes = Outcomes(house, bounces, chance)
-        self._terms = Terms(house, self._seals, bounces)
+        self.terms = Terms(house, self._seals, bounces)
+        """Notices, lifetimes and traces: another task's."""
         self._throttles: dict[bytes, Throttle] = {}
         self.carriers: set[asyncio.Task[None]] = set()
         """The tasks that carry now."""
@@ -106,7 +107,6 @@ class Relay:
         """Take up what is due; seconds until something may be due next."""
         house = self._house
         await self._keep_leases()
-        await self._terms.look()
         lapsed, domains, next_at = await house.read.run(_look)
         if lapsed:
             _taken_back.inc(await house.write.run(lambda tx: queue_lease.free_lapsed(tx, INTERRUPTED)))

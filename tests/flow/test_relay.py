@@ -231,6 +231,19 @@ async def test_two_workers_never_have_the_same(post: Post, anne: Principal) -> N
     await other.close()
 
 
+async def test_two_workers_tell_once(post: Post, anne: Principal) -> None:
+    """However many workers meet a deadline at the same moment, each message's sender hears of it once."""
+    post.courier.always = DOWN
+    for _ in range(120):
+        await post.send(anne, DR)
+    post.clock.advance(4 * 3600)
+    other = post.worker()
+    for _ in range(5):
+        await asyncio.gather(post.relay.terms.look(), other.terms.look())
+    assert await told(post, anne) == ["delayed"] * 120
+    await other.close()
+
+
 async def test_stopping_waits_for_the_last_step(post: Post, anne: Principal) -> None:
     """A server that stops lets what is under way end, and writes what came of it."""
     post.courier.gate.clear()

@@ -121,6 +121,7 @@ class Post:
         """Let the relay do all that is due now."""
         for _ in range(400):
             before = len(self.courier.given)
+            await self.relay.terms.look()
             await self.relay.turn()
             await self.settled()
             if len(self.courier.given) == before:
