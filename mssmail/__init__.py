@@ -36,8 +36,7 @@ One message, straight through:
     whom it is about         flow/archives, before it is accepted; where it goes on to, flow/onward
     seal and keep            flow/deliver: parse once, seal, then one transaction {message, uid, modseq, audit}
     acknowledge              250, only after the commit
-    and beyond               flow/queue in the same transaction; flow/relay leases and carries it -> servers/smtp/courier,
-                             settles it, and flow/bounce tells its sender
+    and beyond               flow/queue, in the same transaction; flow/relay -> servers/smtp/courier; flow/bounce tells
     tell                     flow/changes wakes (account, modseq) across workers; a lost wake-up costs a delay, not mail
     show                     servers/imap/selected -> flow/messages (opens at the last moment) -> wire/imap/encode
     end                      policy/retention -> flow/purge: rows, then the period's key, then the bodies
