@@ -132,7 +132,7 @@ class Relay:
         if throttle.retry_at > self._house.clock.now():
             return
         room = min(throttle.room(self._most_to_one()), self._room())
-        if room <= 0:
+        if room <= 0 or self._stops():
             return
         throttle.busy += room  # taken before anything is awaited
         leased: list[Leased] = []
@@ -140,10 +140,26 @@ class Relay:
             leased = await self._lease(domain.digest, room)
         finally:
             throttle.busy -= room - len(leased)
+        if self._stops():  # meanwhile
+            throttle.busy -= len(leased)
+            await self._give_back(leased)
+            return
         for each in leased:
             carrier = asyncio.create_task(self._carrier(throttle, each, domain.failures), name="mssmail carrier")
             self.carriers.add(carrier)
             carrier.add_done_callback(self.carriers.discard)
+
+    def _stops(self) -> bool:
+        return self._closing
+
+    async def _give_back(self, leased: list[Leased]) -> None:
+        def work(tx: Transaction) -> None:
+            for each in leased:
+                queue_lease.give_back(tx, each)
+
+        await self._house.write.run(work)
+        for each in leased:
+            self._let_go(each)
 
     def _most_to_one(self) -> int:
         return self._house.settings.relay.max_connections_per_domain

@@ -105,6 +105,14 @@ def test_the_queue_holds_no_canary(tmp_path: Path) -> None:
     assert [each["address"] for each in listed["recipients"]] == [to]
     assert answer in demo.run("queue", "show", listed["id"], "--json").stdout
     assert files_with(demo.folder, every) == {}, "while it waits"
+    for verb, status in (("hold", 0), ("hold", 1), ("release", 0), ("show", 0)):
+        assert demo.run("queue", verb, listed["id"]).returncode == status
+    assert [demo.run("queue", *verb).returncode for verb in (["retry"], ["retry", "--all"], ["show", "zz"])] == [
+        2,
+        0,
+        1,
+    ]
+    assert "hopital-demo.mssante.fr" in demo.run("queue", "stats").stdout
     demo.kill()
     assert files_with(demo.folder, every) == {}, "after SIGKILL"
     assert not any(each in demo.log() for each in every)

@@ -256,6 +256,16 @@ async def test_stopping_waits_for_the_last_step(post: Post, anne: Principal) -> 
     assert post.states(ident) == [State.RELAYED]
 
 
+async def test_nothing_is_begun_once_it_stops(post: Post, anne: Principal) -> None:
+    """What a look at the queue took as the server began to stop is given back untried."""
+    ident = await post.send(anne, DR)
+    await asyncio.gather(post.relay.turn(), post.relay.close())
+    await post.relay.turn()
+    assert post.courier.given == []
+    assert post.states(ident) == [State.WAITING]
+    assert post.rows("SELECT * FROM queue_leases") == []
+
+
 async def test_stopping_lets_go_of_what_hangs(post: Post, anne: Principal, monkeypatch: pytest.MonkeyPatch) -> None:
     """What doesn't end in time is another worker's at once."""
     monkeypatch.setattr("mssmail.flow.relay.LAST_STEP_S", 0.01)
