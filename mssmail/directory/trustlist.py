@@ -51,6 +51,7 @@ class Cause(Enum):
     FUTURE = "future"
     OLDER = "older"
     SHRUNK = "shrunk"
+    SIGNATURE = "signature"
     NONE = "none"
     """There is no list before the one in service."""
 

@@ -18,6 +18,7 @@ import structlog
 from mssmail.audit.events import Event, Kind, Value
 from mssmail.base.address import Address
 from mssmail.base.refusal import Reason, Refusal
+from mssmail.directory import signature
 from mssmail.directory.trustlist import MAX_OCTETS, NAMESPACE, Difference, TrustList, Unfit, compare
 from mssmail.flow.house import House
 from mssmail.metrics.registry import counter
@@ -80,9 +81,23 @@ class TrustLists:
 
         Raises Refusal(IMPORT, STORAGE_FULL, UNAVAILABLE), traced; the list in service then serves on.
         """
-        trust, limit = self._house.white_list, self._house.settings.trust_list.shrink_limit
-        details: dict[str, Value] = {"file": name, "allow_shrink": allow_shrink}
-        return await self._swap(lambda: trust.take(octets, allow_shrink=allow_shrink, shrink_limit=limit), details)
+        trust, settings = self._house.white_list, self._house.settings.trust_list
+        details: dict[str, Value] = {"file": name, "allow_shrink": allow_shrink, "signed": settings.signers is not None}
+
+        def work() -> tuple[TrustList, Difference]:
+            if settings.signers is not None:
+                self._check_signature(octets, settings.signers)
+            return trust.take(octets, allow_shrink=allow_shrink, shrink_limit=settings.shrink_limit)
+
+        return await self._swap(work, details)
+
+    def _check_signature(self, octets: bytes, file: Path) -> None:
+        """Raises Unfit; Refusal(UNAVAILABLE) where the signers can't be read."""
+        try:
+            trusted = signature.signers_of(file.read_bytes())
+        except (OSError, ValueError) as error:
+            raise Refusal(Reason.UNAVAILABLE, f"trust_list.signers: {error.args[-1]}") from error
+        signature.check(octets, trusted, self._house.clock.now())
 
     async def load_file(self, file: Path, *, allow_shrink: bool = False) -> Loaded:
         """The same of a file. Raises OSError where it can't be read."""

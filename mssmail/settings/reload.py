@@ -32,7 +32,7 @@ LIVE: Final = frozenset(
         "store": "inline_max quota",
         "directory": "allowed_professions shrink_limit source source_ca refresh_interval fhir fhir_key stale_after "
         "max_age",
-        "trust_list": "source source_ca refresh_interval shrink_limit stale_after unlisted_boxes",
+        "trust_list": "source source_ca signers refresh_interval shrink_limit stale_after unlisted_boxes",
         "operators": "max_connections max_messages_per_hour max_recipients",
         "patients": "domain may_answer answer_term",
         "relay": "routes certificate key port nameservers dns_timeout connect_timeout reply_timeout block_timeout "

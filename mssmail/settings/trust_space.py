@@ -29,6 +29,12 @@ class TrustList:
         None,
         "PEM file of the authorities that `source` is trusted by; empty: the system's own.",
     )
+    signers: Path | None = _setting(
+        kind.optional_path(),
+        None,
+        "PEM file of the certificates of which one must have signed each list (XML Signature); empty: a signature is "
+        "neither asked for nor looked at.",
+    )
     refresh_interval: Seconds = _setting(
         kind.duration(1, 7 * DAY), Seconds(3 * 3600), "How often `source` is asked for what is new."
     )

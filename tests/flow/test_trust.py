@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 from structlog.testing import CapturingLogger
 
 from mssmail.audit.events import Kind
@@ -20,6 +21,7 @@ from mssmail.settings.model import Settings
 from mssmail.store import leases, trail
 from tests.support.houses import Home, settings_for
 from tests.support.origin import Answer, Asked, Origin
+from tests.support.signer import Signer
 from tests.support.whitelist import OPERATOR, domains
 
 DAY = 86_400.0
@@ -240,3 +242,21 @@ def test_doctor_misses_a_list(tmp_path: Path) -> None:
     house = home.with_settings(replace(plain, trust=replace(plain.trust, operators_ca=tmp_path / "ca.pem")))
     assert [f.severity.value for f in doctor.examine_trust(house)] == ["error"]
     home.close()
+
+
+async def test_signed(home: Home, tmp_path: Path) -> None:
+    """With signers configured only what they signed is taken, and nothing while they can't be read."""
+    signer, file = Signer(), tmp_path / "signers.pem"
+    settings = replace(home.settings, trust_list=replace(home.settings.trust_list, signers=file))
+    lists, octets = TrustLists(home.with_settings(settings), "root"), domains(home.clock.now(), "a.fr")
+    with pytest.raises(Refusal) as lost:
+        await lists.load(signer.sign(octets), name="list.xml")
+    assert lost.value.reason is Reason.UNAVAILABLE
+    file.write_bytes(signer.certificate.public_bytes(Encoding.PEM))
+    with pytest.raises(Refusal, match="not signed"):
+        await lists.load(octets, name="list.xml")
+    kind, outcome, said = events(home)[-1]
+    assert (kind, outcome, said["cause"]) == ("trust-list-refused", "import", "signature")
+    assert listed(home) == set()
+    await lists.load(signer.sign(octets), name="list.xml")
+    assert listed(home) == {"a.fr"}
