@@ -121,6 +121,9 @@ class Ended:
             queue_domains.failed(tx, digest, self.down.value, self.retry_at)
         elif self.well:
             queue_domains.well(tx, digest)
+        elif not self.retry_at:
+            queue_domains.end_probe(tx, digest)  # the message couldn't be opened: the domain was never asked
+            queue_domains.refresh(tx, digest)
         if mine:
             self.notices.put(tx)
         if self.tls:

@@ -66,6 +66,11 @@ _BEGIN_PROBE = Statement(
     )
     .values(retry_at=bindparam("until"))
 )
+_END_PROBE = Statement(
+    update(queue_domains)
+    .where(_d.domain_digest == bindparam("digest"), _d.failures > 0, _d.retry_at > bindparam("now"))
+    .values(retry_at=bindparam("now"))
+)
 _FAILURES = Statement(select(_d.failures, _d.paused).where(_d.domain_digest == bindparam("digest")))
 _FAILED = Statement(
     update(queue_domains)
@@ -125,6 +130,11 @@ def may_try(tx: Transaction, digest: bytes, term_s: int) -> int | None:
         return None
     now = int(tx.now)
     return tx.run(_BEGIN_PROBE, digest=digest, now=now, until=now + term_s).rowcount
+
+
+def end_probe(tx: Transaction, digest: bytes) -> None:
+    """A probe brought no outcome: another may be made at once. `bring_forward` or `refresh` afterwards."""
+    tx.run(_END_PROBE, digest=digest, now=int(tx.now))
 
 
 def refresh(tx: Transaction, digest: bytes) -> None:

@@ -134,6 +134,8 @@ def lease(tx: Transaction, digest: bytes, slot: int, fences: Sequence[int], term
         if message is None:
             continue  # of a row that was tampered with: it mustn't stand before others
         taken.append(_leased(queue_id, digest, left.pop(), recipients, message))
+    if most and not taken:
+        queue_domains.end_probe(tx, digest)  # all that is due is in others' hands
     queue_domains.refresh(tx, digest)
     return taken
 
@@ -180,6 +182,7 @@ def give_back(tx: Transaction, leased: Leased) -> None:
     now = int(tx.now)
     if tx.run(_DROP_LEASE, queue=leased.queue_id, digest=leased.domain_digest, mine=leased.fence).rowcount == 1:
         tx.run(_BACK, queue=leased.queue_id, digest=leased.domain_digest, due=now, more=0, why=None).fetchall()
+        queue_domains.end_probe(tx, leased.domain_digest)
         queue_domains.bring_forward(tx, leased.domain_digest, now)
 
 
@@ -211,6 +214,8 @@ def _take_back(tx: Transaction, found: Sequence[Row], cause: str) -> int:
         back = tx.run(_BACK, queue=queue_id, digest=digest, due=now, more=1, why=cause).fetchall()
         for number, attempts in back:
             _attempted(tx, queue_id, number, attempts, cause, 0, b"")
+        # it may have been the domain's probe; where it wasn't, the domain is asked a little early
+        queue_domains.end_probe(tx, digest)
         queue_domains.bring_forward(tx, digest, now)
     return len(found)
 

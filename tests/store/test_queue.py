@@ -177,6 +177,38 @@ def test_a_domain_that_fails_is_probed_by_one_message(rows: Rows) -> None:
     assert len(rows.lease()) == 5
 
 
+@pytest.mark.parametrize("end", ["killed", "lapsed", "stopped", "given back"])
+def test_a_probe_that_ends_without_outcome_is_made_again(rows: Rows, end: str) -> None:
+    """A worker that dies while it probes a domain takes none of its time along: the next one probes at once."""
+    now = int(rows.clock.now())
+    rows.put(1, HOSPITAL)
+    rows.write(lambda tx: queue_domains.failed(tx, HOSPITAL, "unreachable", now + 30))
+    rows.clock.advance(30)
+    (probe,) = rows.lease(slot=1)
+    if end == "killed":
+        rows.write(lambda tx: queue_lease.free(tx, 1, 1, "interrupted"))
+    elif end == "lapsed":
+        rows.clock.advance(TERM_S)
+        rows.write(lambda tx: queue_lease.free_lapsed(tx, "interrupted"))
+    elif end == "stopped":
+        rows.write(lambda tx: queue_lease.interrupted(tx, probe, "interrupted"))
+    else:
+        rows.write(lambda tx: queue_lease.give_back(tx, probe))
+    assert rows.write(queue_domains.next_due) == int(rows.clock.now())
+    assert len(rows.lease()) == 1
+
+
+def test_nobody_probes_while_all_is_in_hand(rows: Rows) -> None:
+    """A probe for which no message is left is none: it keeps nobody from the domain."""
+    now = int(rows.clock.now())
+    rows.put(1, HOSPITAL)
+    (mine,) = rows.lease()
+    rows.write(lambda tx: queue_domains.failed(tx, HOSPITAL, "unreachable", now))
+    assert rows.lease(slot=1) == []
+    rows.write(lambda tx: queue_lease.give_back(tx, mine))
+    assert len(rows.lease(slot=1)) == 1
+
+
 def test_at_most_a_hundred_recipients_go_together(rows: Rows) -> None:
     """A message to more recipients of a domain than every server takes goes in parts (RFC 5321 §4.5.3.1.8)."""
     rows.put(1, *[HOSPITAL] * 250)
