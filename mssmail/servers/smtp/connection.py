@@ -148,7 +148,9 @@ class Connection(SMTP):
     def eof_received(self) -> bool | None:
         """Mends: a half-closed connection cancelled the task, in the midst of a commit too."""
         self._end_input()
-        return None if self._closing else super(SMTP, self).eof_received()
+        keeps = None if self._closing else super(SMTP, self).eof_received()
+        # TLS has no half-closed connections: to ask for one earns a warning in the log each time
+        return None if self._tls else keeps
 
     def pause_writing(self) -> None:
         self._clogged = True
