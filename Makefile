@@ -1,4 +1,4 @@
-# setup check test test-all fuzz faults interop bench demo: all that a person or a CI calls.
+# setup check test test-all fuzz faults interop federation bench demo: all that a person or a CI calls.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -15,7 +15,7 @@ ARGS ?=
 # How long `make fuzz` searches each parser.
 FUZZ_SECONDS ?= 20
 
-.PHONY: help setup check test test-all fuzz faults interop bench demo reference clean
+.PHONY: help setup check test test-all fuzz faults interop federation bench demo reference clean
 
 help:
 	@echo "make setup     build the environment in $(VENV)"
@@ -23,6 +23,7 @@ help:
 	@echo "make test      the tests that end within minutes"
 	@echo "make check     style, types, import contracts, house rules"
 	@echo "make test-all  all tests; make fuzz, interop, bench: what their names say"
+	@echo "make federation three operators, killed at random while they exchange 10,000 messages"
 	@echo "make faults    plant faults in a copy, and see that the tests find each"
 	@echo "make reference write config/reference.toml anew"
 
@@ -56,6 +57,10 @@ faults: setup
 interop: setup
 	scripts/interop-clients
 	$(PYTEST) tests/interop $(ARGS)
+
+# Three operators exchange 10,000 messages while they are killed; what came of it is printed.
+federation: setup
+	$(PYTEST) tests/acceptance/test_federation.py -m slow -n 0 -s $(ARGS)
 
 bench: setup
 	scripts/bench $(ARGS)

@@ -1,5 +1,7 @@
 """`mssmail demo`: a whole system on this machine for a first look. What it does is in the room `demo`."""
 
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +12,7 @@ from mssmail.cli.serve import check_startable, keep
 from mssmail.cli.verb import UNUSABLE, Stop, config_of, faults_told
 
 if TYPE_CHECKING:
+    from mssmail.demo.run import Prepared
     from mssmail.settings.model import Tls, Trust
 
 
@@ -22,21 +25,65 @@ def demo(
     accounts: Annotated[int, typer.Option(min=0, max=100_000, help="So many more boxes beside the named ones.")] = 0,
     fresh: Annotated[bool, typer.Option("--fresh", help="Empty the folder first.")] = False,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Worker processes.")] = 1,
+    federation: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=0,
+            max=9,
+            help="So many operators that write to each other, 2 to 9: each 1,000 ports further on, "
+            "with its own folder under operators/.",
+        ),
+    ] = 0,
 ) -> None:
     """Start a whole system on this machine: certificates, directory, accounts, all listeners. Ctrl-C stops it."""
-    from mssmail.demo.apart import Lost
-    from mssmail.demo.run import Demo, NotADemo
+    from mssmail.demo.run import Demo
     from mssmail.settings.reload import Configuration
 
-    wanted = Demo(data.absolute(), port_base, accounts, workers)
+    if federation == 1:
+        raise Stop(UNUSABLE, "--federation 1: one operator is the demo without --federation")
     file = config_of(ctx)
-    try:
-        with faults_told(), screen.progress("preparing") as advance:
-            prepared = wanted.prepare(file, fresh=fresh, on_progress=lambda done: advance(done, 1.0))
-    except (NotADemo, Lost) as error:
-        raise Stop(UNUSABLE, str(error)) from None
+    if federation:
+        raise typer.Exit(_federation(file, (data.absolute(), port_base, accounts, workers, federation), fresh=fresh))
+    wanted = Demo(data.absolute(), port_base, accounts, workers)
+    with _preparing() as advance:
+        prepared = wanted.prepare(file, fresh=fresh, on_progress=advance)
     check_startable(prepared.settings)
     raise typer.Exit(keep(Configuration(prepared.settings, prepared.read_again), prepared.announce, prepared.config))
+
+
+def _federation(file: Path | None, wanted: tuple[Path, int, int, int, int], *, fresh: bool) -> int:
+    """Serve as several operators; `wanted`: as `Federation` takes it."""
+    from mssmail.demo.crew import Crew
+    from mssmail.demo.federation import Federation
+
+    with contextlib.ExitStack() as held:
+        with _preparing() as advance:
+            federation = held.enter_context(contextlib.closing(Federation(*wanted)))
+            operators = federation.prepare(file, fresh=fresh, on_progress=advance)
+        for each in operators:
+            check_startable(each.settings)
+        return Crew(operators, federation.ports, _serve).run()
+
+
+def _serve(one: "Prepared", on_ready: Callable[[], None]) -> int:
+    """One operator of several, in a process of its own."""
+    from mssmail.settings.reload import Configuration
+
+    return keep(Configuration(one.settings, one.read_again), lambda places: on_ready(), one.config)
+
+
+@contextlib.contextmanager
+def _preparing() -> Iterator[Callable[[float], None]]:
+    """Show the progress, and turn what stands in the way into one line."""
+    from mssmail.demo.apart import Lost
+    from mssmail.demo.run import NotADemo
+
+    try:
+        with faults_told(), screen.progress("preparing") as advance:
+            yield lambda done: advance(done, 1.0)
+    except (NotADemo, Lost) as error:
+        raise Stop(UNUSABLE, str(error)) from None
 
 
 def demo_hierarchy(folder: Path, name: str) -> "tuple[Tls, Trust]":

@@ -1,8 +1,8 @@
 """Work of the demo in a process of its own: what it takes of memory, a server never gives back."""
 
 import multiprocessing
-from collections.abc import Callable
-from multiprocessing.connection import Connection
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection, wait
 
 Tell = Callable[[float], None]
 
@@ -13,23 +13,44 @@ class Lost(Exception):
 
 def apart(work: Callable[[Tell], None], on_progress: Tell) -> None:
     """Do work that tells its progress in a fork of this process, and wait for it. Raises what it raises, Lost."""
-    ours, theirs = multiprocessing.Pipe(duplex=False)
-    process = multiprocessing.get_context("fork").Process(target=_do, args=(work, theirs))
-    process.start()
-    theirs.close()
-    raised: BaseException | None = Lost("the process that prepares the demo ended; look at the memory that is left")
-    while True:
-        try:
-            said = ours.recv()
-        except EOFError:
-            break
-        if isinstance(said, float):
-            on_progress(said)
-        else:
-            raised = said
-    process.join()
-    if raised is not None:
-        raise raised
+    all_apart([work], on_progress)
+
+
+def all_apart(works: Sequence[Callable[[Tell], None]], on_progress: Tell) -> None:
+    """Do several at once, each in a fork of its own; the progress told is their mean.
+
+    Waits for all. Raises what the first one that failed raised, Lost.
+    """
+    context, processes = multiprocessing.get_context("fork"), []
+    told: dict[Connection, int] = {}
+    for at, work in enumerate(works):
+        ours, theirs = multiprocessing.Pipe(duplex=False)
+        process = context.Process(target=_do, args=(work, theirs))
+        process.start()
+        theirs.close()
+        processes.append(process)
+        told[ours] = at
+    lost = Lost("the process that prepares the demo ended; look at the memory that is left")
+    raised: list[BaseException | None] = [lost for _ in works]
+    shares = [0.0 for _ in works]
+    while told:
+        ready = wait(list(told))
+        for ours in [each for each in told if each in ready]:
+            try:
+                said = ours.recv()
+            except EOFError:
+                del told[ours]
+                continue
+            if isinstance(said, float):
+                shares[told[ours]] = said
+                on_progress(sum(shares) / len(shares))
+            else:
+                raised[told[ours]] = said
+    for process in processes:
+        process.join()
+    for each in raised:
+        if each is not None:
+            raise each
 
 
 def _do(work: Callable[[Tell], None], said: "Connection") -> None:

@@ -18,7 +18,7 @@ from mssmail.base.refusal import Reason, Refusal
 from mssmail.base.rights import FULL, Delegation, Right
 from mssmail.base.secret import Secret
 from mssmail.demo.extract import write_extracts
-from mssmail.demo.people import ACCOUNTS, REFUSED, STRUCK_OFF, WITHOUT_BOX, Account, Population, bulk_accounts, populate
+from mssmail.demo.people import CAST, STRUCK_OFF, WITHOUT_BOX, Account, Cast, Population, bulk_accounts, populate
 from mssmail.files import write_whole
 from mssmail.flow.clients import PRESETS, Clients
 from mssmail.flow.consult import entries
@@ -83,33 +83,57 @@ class Openers:
     def of(self, address: str) -> Opener | None:
         return self._known.get(address)
 
-    def bulk_count(self) -> int:
+    def bulk_count(self, cast: Cast = CAST) -> int:
         """How many `--accounts` boxes an earlier start was asked for."""
-        named = sum(1 for a in _named() if a.kind is BoxKind.PER)
+        named = sum(1 for a in _named(cast) if a.kind is BoxKind.PER)
         return max(0, len(self._known) - named)
 
 
-def _named() -> list[Account]:
+def _named(cast: Cast) -> list[Account]:
     """The accounts that every demo has, those of refused addresses too."""
-    return [*ACCOUNTS, *(r.account for r in REFUSED if r.account is not None)]
+    return [*cast.accounts, *(r.account for r in cast.refused if r.account is not None)]
+
+
+@dataclass(frozen=True, slots=True)
+class Company:
+    """Whom a demo knows: its own people first, then those of operators that are as real as itself."""
+
+    casts: tuple[Cast, ...] = (CAST,)
+    accounts: int = 0
+    """`--accounts`, of each."""
+
+    @property
+    def own(self) -> Cast:
+        return self.casts[0]
+
+    def own_accounts(self) -> list[Account]:
+        """What is shown of its own: not those of refused addresses."""
+        return [*self.own.accounts, *bulk_accounts(self.accounts, self.own.domain)]
+
+    def populate(self) -> Population:
+        """Everybody. Where several operators load it at once, the crowd is a small one."""
+        if len(self.casts) == 1:
+            return populate(self.accounts)
+        return populate(self.accounts, people=2_000, boxes=500, casts=self.casts)
 
 
 class Furnishing:
     """One demo's furniture."""
 
-    def __init__(self, house: House, standing: Standing, openers: Openers, accounts: int, extracts: Path) -> None:
+    def __init__(self, house: House, standing: Standing, openers: Openers, company: Company, extracts: Path) -> None:
         self._house = house
         self._standing = standing
         self._people = People(house, standing, ADMINISTRATOR)
         self._refresh = Refresh(house, standing, ADMINISTRATOR)
         self._openers = openers
-        self._count = accounts
+        self._company = company
+        self._cast = company.own
         self._extracts = extracts
         self._population: Population | None = None
 
     async def furnish(self, on_progress: OnProgress) -> None:
         """Bring the house to what the demo promises. Raises Refusal."""
-        wanted = [*_named(), *bulk_accounts(self._count)]
+        wanted = [*_named(self._cast), *bulk_accounts(self._company.accounts, self._cast.domain)]
         there = {str(a.address): a async for a in self._people.all()}
         missing = [a for a in wanted if a.address not in there]
         await self._register(missing)
@@ -124,7 +148,7 @@ class Furnishing:
 
     async def _register(self, missing: Sequence[Account]) -> None:
         """See to it that everybody who is to have a box, and everybody promised, is in the directory in service."""
-        holders = {a.holder.national_id for a in (*ACCOUNTS, *bulk_accounts(self._count)) if a.holder is not None}
+        holders = {a.holder.national_id for a in self._company.own_accounts() if a.holder is not None}
         holders.add(WITHOUT_BOX.national_id)
         population = self._populate()
         striking = any(a.holder == STRUCK_OFF for a in missing)
@@ -141,7 +165,7 @@ class Furnishing:
 
     def _populate(self) -> Population:
         if self._population is None:
-            self._population = populate(self._count)
+            self._population = self._company.populate()
         return self._population
 
     def _registered(self, national_id: str) -> bool:
@@ -194,7 +218,7 @@ class Furnishing:
                 self._openers.change(address, left)
 
     async def _suspend(self, there: dict[str, AccountView]) -> None:
-        for refused in REFUSED:
+        for refused in self._cast.refused:
             known = there.get(refused.address)
             if refused.reason is Reason.SUSPENDED and (known is None or known.state == "open"):
                 await self._people.suspend(_address(refused.address))
@@ -211,7 +235,7 @@ class Furnishing:
         delegations, now = Delegations(self._house, self._standing), int(self._house.clock.now())
         longest = self._house.settings.delegation.max_term
         until_at = None if longest is None else int(now + longest)
-        for account in ACCOUNTS:
+        for account in self._cast.accounts:
             if account.delegates:
                 box = await self._people.show(_address(account.address))
                 for delegate in account.delegates:

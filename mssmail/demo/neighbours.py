@@ -5,7 +5,7 @@ administrator has.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 from xml.sax.saxutils import escape
@@ -41,6 +41,8 @@ class Neighbour:
     domain: str
     leaf: Leaf
     addresses: tuple[str, ...]
+    reach: Mapping[str, object] = field(default_factory=dict)
+    """Where it runs, for demo.json; empty where it is but a certificate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class TrustSpace:
                     "cert": str(each.leaf.cert),
                     "key": str(each.leaf.key),
                     "addresses": list(each.addresses),
+                    **each.reach,
                 }
                 for each in self.operators
             ],
@@ -71,25 +74,41 @@ def settle(pki: DemoPki) -> TrustSpace:
     """Make the other operators' certificates, or take those that are there."""
     return TrustSpace(
         (
-            _operator(pki, HOSPITAL_DOMAIN, HOSPITAL, [box.address for box in HOSPITAL_BOXES]),
-            _operator(pki, LABORATORY_DOMAIN, LABORATORY, [box.address for box in LABORATORY_BOXES]),
+            operator(pki, HOSPITAL_DOMAIN, HOSPITAL, [box.address for box in HOSPITAL_BOXES]),
+            operator(pki, LABORATORY_DOMAIN, LABORATORY, [box.address for box in LABORATORY_BOXES]),
         ),
-        _operator(pki, PATIENTS_DOMAIN, _PATIENTS_OPERATOR, [f"{each}@{PATIENTS_DOMAIN}" for each in _PATIENTS]),
+        patients(pki),
     )
 
 
-def _operator(pki: DemoPki, domain: str, structure: Structure, addresses: Sequence[str]) -> Neighbour:
-    host = f"smtp.{domain}"
+def patients(pki: DemoPki) -> Neighbour:
+    """The one that patients have their boxes at."""
+    return operator(pki, PATIENTS_DOMAIN, _PATIENTS_OPERATOR, [f"{each}@{PATIENTS_DOMAIN}" for each in _PATIENTS])
+
+
+def host_of(domain: str) -> str:
+    """Which takes a domain's mail."""
+    return f"smtp.{domain}"
+
+
+def operator(pki: DemoPki, domain: str, structure: Structure, addresses: Sequence[str]) -> Neighbour:
+    """An operator with its certificate, which serves at both ends of a connection."""
+    host = host_of(domain)
     leaf = pki.organisation(
         host, structure.structure_id, structure.name, "Paris (75)", (host, "localhost", "127.0.0.1", "::1")
     )
     return Neighbour(domain, leaf, tuple(addresses))
 
 
-async def publish(house: House, space: TrustSpace, own: Leaf) -> None:
+def named(space: TrustSpace, *own: Leaf) -> tuple[tuple[str, str], ...]:
+    """What the white list is to say: domains and certificates' names. `own`: the certificates of `demo.mssante.fr`."""
+    others = ((each.domain, _name(each.leaf)) for each in (*space.operators, space.patients))
+    return (*others, *((DOMAIN, _name(leaf)) for leaf in own))
+
+
+async def publish(house: House, listed: Sequence[tuple[str, str]]) -> None:
     """Put the white list in service where the one there lacks somebody or has grown old. Raises Refusal."""
-    listed = {each.domain: _name(each.leaf) for each in (*space.operators, space.patients)} | {DOMAIN: _name(own)}
-    if trust.status(house).state == "ok" and all(name in trust.shown(house, domain) for domain, name in listed.items()):
+    if trust.status(house).state == "ok" and all(name in trust.shown(house, domain) for domain, name in listed):
         return
     folder = house.settings.trust_list.folder
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -103,13 +122,13 @@ def _name(leaf: Leaf) -> str:
     return x509.load_pem_x509_certificates(leaf.cert.read_bytes())[0].subject.rfc4514_string()
 
 
-def _document(listed: Mapping[str, str], at: float) -> bytes:
+def _document(listed: Sequence[tuple[str, str]], at: float) -> bytes:
     """A list of the published form (DOMAIN.md)."""
     date = datetime.fromtimestamp(int(at), UTC).isoformat()
     domains = "".join(
         f"<Domaine><Nom>{escape(domain)}</Nom><Description>demo</Description>"
         f"<DNCertificatOperateur>{escape(name)}</DNCertificatOperateur><DateMAJ>{date}</DateMAJ></Domaine>\n"
-        for domain, name in listed.items()
+        for domain, name in listed
     )
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n'

@@ -96,6 +96,19 @@ class RefusedBox:
     """An account that is opened first, then suspended or left without its holder."""
 
 
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """Who lives at one operator."""
+
+    domain: str
+    name: str
+    """What it is called where it is one of several."""
+    structure: Structure
+    """Whose certificate other operators are shown."""
+    accounts: tuple[Account, ...]
+    refused: tuple[RefusedBox, ...]
+
+
 PROFESSIONS: tuple[tuple[str, str, int], ...] = (
     ("10", "Médecin", 32),
     ("21", "Pharmacien", 11),
@@ -113,6 +126,7 @@ PROFESSION_LABELS = {code: label for code, label, _ in PROFESSIONS}
 CENTRE = Structure("1750099901", "CENTRE DE SANTE DES LILAS (DEMO)", "RUE DES LILAS", "75020", "PARIS")
 HOSPITAL = Structure("1750099902", "HOPITAL DE DEMONSTRATION", "AVENUE DU GENERAL", "75013", "PARIS")
 LABORATORY = Structure("1750099904", "LABORATOIRE DE DEMONSTRATION", "RUE DES ANALYSES", "75014", "PARIS")
+OPERATOR = Structure("1750000001", "DEMO MSSMAIL", "RUE DU RESEAU", "75011", "PARIS")
 VENDOR = Structure("1750099903", "EDITEUR DE DEMONSTRATION", "RUE DU LOGICIEL", "75002", "PARIS")
 
 
@@ -126,32 +140,33 @@ def rpps(number: int) -> str:
     return f"8{digits}{-total % 10}"
 
 
-def _professional(national_id: str, given: str, surname: str, profession: str, *places: Structure) -> Professional:
+def professional(national_id: str, given: str, surname: str, profession: str, *places: Structure) -> Professional:
     title = PROFESSION_LABELS[profession]
     return Professional(national_id, surname, given, profession, title, structures=places)
 
 
 # the id that the demo contract's example gives; the others have true check digits
-CLAIRE = _professional("810000000001", "Claire", "MARTIN", "10", CENTRE)
-PAUL = _professional(rpps(1_000_000_001), "Paul", "DURAND", "10", CENTRE, HOSPITAL)
-SOPHIE = _professional(rpps(1_000_000_002), "Sophie", "BERNARD", "21")
-NADIA = _professional(rpps(1_000_000_003), "Nadia", "LEFÈVRE", "60", CENTRE)
-HUGO = _professional(rpps(1_000_000_004), "Hugo", "MOREAU", "70")
-STRUCK_OFF = _professional(rpps(1_000_000_005), "Victor", "RADIÉ", "10", HOSPITAL)
-SUSPENDED = _professional(rpps(1_000_000_006), "Irène", "SUSPENDUE", "60", CENTRE)
-WITHOUT_BOX = _professional(rpps(1_000_000_007), "Luc", "SANSBOITE", "10", CENTRE)
+CLAIRE = professional("810000000001", "Claire", "MARTIN", "10", CENTRE)
+PAUL = professional(rpps(1_000_000_001), "Paul", "DURAND", "10", CENTRE, HOSPITAL)
+SOPHIE = professional(rpps(1_000_000_002), "Sophie", "BERNARD", "21")
+NADIA = professional(rpps(1_000_000_003), "Nadia", "LEFÈVRE", "60", CENTRE)
+HUGO = professional(rpps(1_000_000_004), "Hugo", "MOREAU", "70")
+STRUCK_OFF = professional(rpps(1_000_000_005), "Victor", "RADIÉ", "10", HOSPITAL)
+SUSPENDED = professional(rpps(1_000_000_006), "Irène", "SUSPENDUE", "60", CENTRE)
+WITHOUT_BOX = professional(rpps(1_000_000_007), "Luc", "SANSBOITE", "10", CENTRE)
 
 
-def _personal(local: str, holder: Professional) -> Account:
-    return Account(f"{local}@{DOMAIN}", BoxKind.PER, holder.name, holder)
+def personal(local: str, holder: Professional, domain: str = DOMAIN) -> Account:
+    """A person's box."""
+    return Account(f"{local}@{domain}", BoxKind.PER, holder.name, holder)
 
 
 ACCOUNTS: tuple[Account, ...] = (
-    _personal("claire.martin", CLAIRE),
-    _personal("paul.durand", PAUL),
-    _personal("sophie.bernard", SOPHIE),
-    _personal("nadia.lefevre", NADIA),
-    _personal("hugo.moreau", HUGO),
+    personal("claire.martin", CLAIRE),
+    personal("paul.durand", PAUL),
+    personal("sophie.bernard", SOPHIE),
+    personal("nadia.lefevre", NADIA),
+    personal("hugo.moreau", HUGO),
     Account(
         f"secretariat.lilas@{DOMAIN}",
         BoxKind.ORG,
@@ -178,21 +193,28 @@ LABORATORY_BOXES = (
 )
 """Boxes that other operators hold."""
 
-REFUSED: tuple[RefusedBox, ...] = (
-    RefusedBox(f"jean.inconnu@{DOMAIN}", Reason.NOT_REGISTERED),
-    RefusedBox(f"victor.radie@{DOMAIN}", Reason.STRUCK_OFF, _personal("victor.radie", STRUCK_OFF)),
-    RefusedBox("contact@hors-confiance.example", Reason.OUTSIDE_TRUST),
-    RefusedBox(f"luc.sansboite@{DOMAIN}", Reason.NO_MAILBOX),
-    RefusedBox(f"irene.suspendue@{DOMAIN}", Reason.SUSPENDED, _personal("irene.suspendue", SUSPENDED)),
-)
+
+def refused_at(domain: str) -> tuple[RefusedBox, ...]:
+    """An address for each reason. These people have, or had, a box at every operator of the demo."""
+    return (
+        RefusedBox(f"jean.inconnu@{domain}", Reason.NOT_REGISTERED),
+        RefusedBox(f"victor.radie@{domain}", Reason.STRUCK_OFF, personal("victor.radie", STRUCK_OFF, domain)),
+        RefusedBox("contact@hors-confiance.example", Reason.OUTSIDE_TRUST),
+        RefusedBox(f"luc.sansboite@{domain}", Reason.NO_MAILBOX),
+        RefusedBox(f"irene.suspendue@{domain}", Reason.SUSPENDED, personal("irene.suspendue", SUSPENDED, domain)),
+    )
 
 
-def bulk_accounts(count: int) -> Iterator[Account]:
+REFUSED = refused_at(DOMAIN)
+CAST = Cast(DOMAIN, "demo", OPERATOR, ACCOUNTS, REFUSED)
+
+
+def bulk_accounts(count: int, domain: str = DOMAIN) -> Iterator[Account]:
     """`--accounts N`: personal boxes `box0001@…`, of physicians and nurses in turn."""
     for n in range(1, count + 1):
         profession = "10" if n % 2 else "60"
-        holder = _professional(rpps(1_020_000_000 + n), f"Essai{n:04d}", "CHARGE", profession)
-        yield _personal(f"box{n:04d}", holder)
+        holder = professional(rpps(1_020_000_000 + n), f"Essai{n:04d}", "CHARGE", profession)
+        yield personal(f"box{n:04d}", holder, domain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,17 +234,32 @@ class Population:
         )
 
 
-def populate(accounts: int = 0, people: int = POPULATION, boxes: int = BOXES, seed: int = SEED) -> Population:
-    """Make the demo's directory: the named and bulk people, then made-up ones up to `people` and `boxes`."""
-    named = [*ACCOUNTS, *(r.account for r in REFUSED if r.account is not None), *bulk_accounts(accounts)]
-    professionals = [a.holder for a in named if a.holder is not None] + [WITHOUT_BOX]
-    listed = [*(a.listed for a in named), *HOSPITAL_BOXES, *LABORATORY_BOXES]
-    listed.append(ListedBox(f"luc.sansboite@{DOMAIN}", BoxKind.PER, WITHOUT_BOX))
+def populate(
+    accounts: int = 0,
+    people: int = POPULATION,
+    boxes: int = BOXES,
+    seed: int = SEED,
+    casts: Sequence[Cast] = (CAST,),
+) -> Population:
+    """Make the demo's directory: the casts and bulk people, then made-up ones up to `people` and `boxes`."""
+    named = [account for cast in casts for account in _named(cast, accounts)]
+    # who has boxes at several operators is one person
+    holders = {a.holder.national_id: a.holder for a in named if a.holder is not None}
+    professionals = [*holders.values(), WITHOUT_BOX]
+    listed = [a.listed for a in named]
+    known = {box.address for box in listed}
+    listed += [box for box in (*HOSPITAL_BOXES, *LABORATORY_BOXES) if box.address not in known]
+    listed += [ListedBox(f"luc.sansboite@{cast.domain}", BoxKind.PER, WITHOUT_BOX) for cast in casts]
     random_ = random.Random(seed)  # noqa: S311 - made-up people, no secret
     structures = _structures(random_)
     crowd = list(_crowd(random_, structures, max(0, people - len(professionals))))
     listed += _crowd_boxes(random_, crowd, structures, max(0, boxes - len(listed)))
     return Population(professionals + crowd, listed)
+
+
+def _named(cast: Cast, accounts: int) -> list[Account]:
+    refused = (r.account for r in cast.refused if r.account is not None)
+    return [*cast.accounts, *refused, *bulk_accounts(accounts, cast.domain)]
 
 
 def _structures(random_: random.Random) -> list[Structure]:

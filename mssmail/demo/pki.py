@@ -189,8 +189,7 @@ class DemoPki:
         names: Sequence[str],
     ) -> Leaf:
         """Keep the certificate under this name where it still serves, else issue it."""
-        stem = re.sub(r"[^A-Za-z0-9._-]", "_", name)
-        leaf = Leaf(self._dir / "leaf" / f"{stem}.pem", self._dir / "leaf" / f"{stem}.key")
+        leaf = _leaf_at(self._dir, name)
         if self._serves(leaf, issuer, subject, usages):
             return leaf
         key = ec.generate_private_key(ec.SECP256R1())
@@ -227,6 +226,20 @@ class DemoPki:
             and certificate.not_valid_after_utc > utc(self._clock.now()) + RENEW_BEFORE
             and certificate.public_key() == key.public_key()
         )
+
+
+def organisation_leaf(folder: Path, cn: str, ou: str) -> Leaf:
+    """Where the hierarchy in a folder has an organisation's certificate, once it is issued."""
+    return _leaf_at(folder, _organisation_stem(cn, ou))
+
+
+def _organisation_stem(cn: str, ou: str) -> str:
+    return f"organisation-{ou}-{cn}"
+
+
+def _leaf_at(folder: Path, name: str) -> Leaf:
+    stem = re.sub(r"[^A-Za-z0-9._-]", "_", name)
+    return Leaf(folder / "leaf" / f"{stem}.pem", folder / "leaf" / f"{stem}.key")
 
 
 def _authority(folder: Path, slug: str, cn: str, clock: Clock, issuer: Authority | None) -> Authority:

@@ -11,7 +11,7 @@ import pyotp
 
 from mssmail.demo.furnish import Opener
 from mssmail.demo.neighbours import TrustSpace
-from mssmail.demo.people import DOMAIN, REFUSED, Account
+from mssmail.demo.people import Account, Cast
 from mssmail.demo.pki import Leaf
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def demo_json(
     pid: int,
     ports: Mapping[str, int],
     ca: Path,
+    cast: Cast,
     accounts: Sequence[Shown],
     revoked: Sequence[tuple[Leaf, str]],
     space: TrustSpace,
@@ -63,32 +64,76 @@ def demo_json(
         "pid": pid,
         "ports": dict(ports),
         "ca": str(ca),
-        "domain": DOMAIN,
+        "domain": cast.domain,
         "accounts": [each.as_json() for each in accounts],
-        "refused": [{"address": r.address, "reason": r.reason.value} for r in REFUSED],
+        "refused": [{"address": r.address, "reason": r.reason.value} for r in cast.refused],
         **space.as_json(),
         "revoked": [{"cert": str(leaf.cert), "key": str(leaf.key), "address": address} for leaf, address in revoked],
     }
     return (json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode()
 
 
-def show(data: Path, ca: Path, ports: Mapping[str, int], accounts: Sequence[Shown], now: float) -> None:
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A demo that accepts, as people are told of it."""
+
+    data: Path
+    ca: Path
+    ports: Mapping[str, int]
+    cast: Cast
+    accounts: Sequence[Shown]
+
+
+def show(demos: Sequence[Told], now: float) -> None:
     """Print who may sign in and how, then `ready`. A reader that has gone is no fault of the server's."""
     try:
-        _show(data, ca, ports, accounts, now)
+        _show(demos[0], now)
+        for other in demos[1:]:
+            _show_other(other, now)
         sys.stdout.write("ready\n")
         sys.stdout.flush()
     except OSError:
         pass
 
 
-def _show(data: Path, ca: Path, ports: Mapping[str, int], accounts: Sequence[Shown], now: float) -> None:
+def _show(demo: Told, now: float) -> None:
+    console, imaps, submissions = _table(demo, now), demo.ports.get("imaps"), demo.ports.get("submissions")
+    _plain(
+        console,
+        f"""A code lasts 30 s and serves once; `demo.json` has the secret for an authenticator app.
+
+Refused as recipients: {", ".join(f"{r.address} ({r.reason.value})" for r in demo.cast.refused)}
+
+In Thunderbird, first trust {demo.ca} as an authority (Settings, Certificates), then add an account by hand:
+  IMAP {SERVER_NAME} port {imaps} SSL/TLS, SMTP {SERVER_NAME} port {submissions} SSL/TLS,
+  user name: the whole address; password: the password and, straight after it, the current code.
+
+Portal: https://{SERVER_NAME}:{demo.ports.get("https")}/ (by certificate, or password and code)
+
+Everything is under {demo.data}; act on it with mssmail --config {demo.data / "mssmail.toml"} VERB""",
+    )
+
+
+def _show_other(demo: Told, now: float) -> None:
+    """A further operator, in short."""
+    ports = demo.ports
+    sys.stdout.write(f"\nOperator {demo.cast.domain}:\n")
+    _plain(
+        _table(demo, now),
+        f"""IMAP port {ports.get("imaps")}, SMTP port {ports.get("submissions")}, both SSL/TLS; \
+portal: https://{SERVER_NAME}:{ports.get("https")}/
+mssmail --config {demo.data / "mssmail.toml"} VERB""",
+    )
+
+
+def _table(demo: Told, now: float) -> "Console":
+    """Print who may sign in; where more can be printed."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+    console, accounts = Console(highlight=False, width=None if sys.stdout.isatty() else 160), demo.accounts
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("who", overflow="fold")
     for heading in ("address (login)", "password", "code now"):
@@ -101,20 +146,7 @@ def _show(data: Path, ca: Path, ports: Mapping[str, int], accounts: Sequence[Sho
     console.print(table)
     if len(accounts) > MOST_SHOWN:
         _plain(console, f"and {len(accounts) - MOST_SHOWN} more, to {accounts[-1].account.address}: see demo.json")
-    _plain(
-        console,
-        f"""A code lasts 30 s and serves once; `demo.json` has the secret for an authenticator app.
-
-Refused as recipients: {", ".join(f"{r.address} ({r.reason.value})" for r in REFUSED)}
-
-In Thunderbird, first trust {ca} as an authority (Settings, Certificates), then add an account by hand:
-  IMAP {SERVER_NAME} port {ports.get("imaps")} SSL/TLS, SMTP {SERVER_NAME} port {ports.get("submissions")} SSL/TLS,
-  user name: the whole address; password: the password and, straight after it, the current code.
-
-Portal: https://{SERVER_NAME}:{ports.get("https")}/ (by certificate, or password and code)
-
-Everything is under {data}; act on it with mssmail --config {data / "mssmail.toml"} VERB""",
-    )
+    return console
 
 
 def _plain(console: "Console", text: str) -> None:

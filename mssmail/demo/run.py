@@ -7,7 +7,7 @@ there. The contract with outside checks is `demo.json`.
 import asyncio
 import os
 import shutil
-from collections.abc import Callable, Coroutine
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,13 +16,12 @@ from typing import Final
 from mssmail.app import assembled, make_root_key
 from mssmail.base.clock import SystemClock
 from mssmail.demo.apart import apart
-from mssmail.demo.furnish import Furnishing, OnProgress, Openers
-from mssmail.demo.neighbours import TrustSpace, publish, settle
-from mssmail.demo.people import ACCOUNTS, CLAIRE, DOMAIN, Account, bulk_accounts
+from mssmail.demo.furnish import Company, Furnishing, OnProgress, Openers
+from mssmail.demo.neighbours import TrustSpace, named, publish, settle
+from mssmail.demo.people import CAST, Account, Cast
 from mssmail.demo.pki import DemoPki, Leaf
-from mssmail.demo.report import HOST, SERVER_NAME, Shown, demo_json, show
+from mssmail.demo.report import HOST, SERVER_NAME, Shown, Told, demo_json, show
 from mssmail.files import write_whole
-from mssmail.flow.house import House
 from mssmail.flow.standing import Standing
 from mssmail.servers.net.listener import Place
 from mssmail.settings import describe
@@ -38,10 +37,12 @@ ANNOUNCED: Final = "demo.json"
 CONFIG: Final = "mssmail.toml"
 ROOT_KEY: Final = "root.key"
 OURS: Final = (
-    *("bodies", "directory", "extracts", "keys", "pki", "revocation", "run", "trust"),
+    *("bodies", "directory", "extracts", "keys", "operators", "pki", "revocation", "run", "trust"),
     *("mail.db*", "admin.sock", f"{ANNOUNCED}*", f"{CONFIG}*", f"{OPENERS}*", f"{ROOT_KEY}*"),
 )
 """What a demo writes in its folder, beside its mark."""
+OPERATORS: Final = "operators"
+"""Where the other operators of a federation have their folders."""
 OFFSETS: Final = {
     "smtp": 25,
     "submission": 587,
@@ -64,6 +65,7 @@ class Prepared:
     data: Path
     settings: Settings
     ca: Path
+    cast: Cast
     accounts: tuple[Shown, ...]
     revoked: tuple[tuple[Leaf, str], ...]
     space: TrustSpace
@@ -83,13 +85,19 @@ class Prepared:
     def announce(self, places: dict[str, Place]) -> None:
         """Write the configuration in force and demo.json, and print the table: every listener accepts."""
         ports = {name: place.port for name, place in places.items()}
+        self.describe(ports, os.getpid())
+        show([self.told(ports)], SystemClock().now())
+
+    def describe(self, ports: Mapping[str, int], pid: int) -> None:
+        """Write the configuration in force and demo.json."""
         in_force = replace(self.settings, listen=_with_ports(self.settings.listen, ports))
         write_whole(self.config, describe.dump(in_force).encode())
-        write_whole(self.data / ANNOUNCED, self._described(ports))
-        show(self.data, self.ca, ports, self.accounts, SystemClock().now())
+        described = demo_json(pid, ports, self.ca, self.cast, self.accounts, self.revoked, self.space)
+        write_whole(self.data / ANNOUNCED, described)
 
-    def _described(self, ports: dict[str, int]) -> bytes:
-        return demo_json(os.getpid(), ports, self.ca, self.accounts, self.revoked, self.space)
+    def told(self, ports: Mapping[str, int]) -> Told:
+        """What people are told of it."""
+        return Told(self.data, self.ca, ports, self.cast, self.accounts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,61 +114,102 @@ class Demo:
 
         Raises NotADemo, AlreadyRunning, ConfigError, Refusal, Unusable.
         """
-        settings = load(*([] if config is None else [config]), start=self._settings())
-        self._take_folder(fresh=fresh)
-        count = max(self.accounts, Openers(self.data / OPENERS).bulk_count())
-        root = file_of(settings.keys.provider)
-        if root is not None and not root.exists() and not (self.data / OPENERS).exists():
-            make_root_key(settings)
-        pki = DemoPki.create_or_load(self.data / "pki", SystemClock())
-        self._write_anchors(pki)
+        stand = Stand(self.data, CAST, self._settings())
+        settings = stand.take(config, fresh=fresh)
+        company = stand.company((CAST,), self.accounts)
+        pki = hierarchy(self.data)
         own, space = pki.server((SERVER_NAME, HOST, "::1")), settle(pki)
         on_progress(0.05)
-        accounts = [*ACCOUNTS, *bulk_accounts(count)]
         with ThreadPoolExecutor(1) as issuing:
             # beside Argon2, which leaves the interpreter free
-            leaves = issuing.submit(lambda: [_leaf(pki, account) for account in accounts])
-            apart(
-                lambda tell: self._furnish(settings, count, tell, lambda house: publish(house, space, own)), on_progress
-            )
-        openers = Openers(self.data / OPENERS)
-        shown = tuple(Shown(a, leaf, openers.of(a.address)) for a, leaf in zip(accounts, leaves.result(), strict=True))
-        revoked = pki.revoked_person(CLAIRE.national_id, CLAIRE.surname, CLAIRE.given_name, CLAIRE.title)
-        return Prepared(self.data, settings, pki.anchors, shown, ((revoked, ACCOUNTS[0].address),), space)
-
-    def _furnish(
-        self,
-        settings: Settings,
-        count: int,
-        on_progress: OnProgress,
-        publish_list: Callable[[House], Coroutine[None, None, None]],
-    ) -> None:
-        with assembled(settings) as assembly:
-            standing = Standing(assembly.house, assembly.certificates())
-            openers = Openers(self.data / OPENERS)
-            work = Furnishing(assembly.house, standing, openers, count, self.data / "extracts")
-            asyncio.run(work.furnish(lambda share: on_progress(0.05 + 0.85 * share)))
-            asyncio.run(publish_list(assembly.house))
+            leaves = issuing.submit(lambda: stand.leaves(pki, company))
+            apart(lambda tell: stand.furnish(settings, company, named(space, own), tell), on_progress)
+        return stand.prepared(settings, pki, leaves.result(), space)
 
     def _settings(self) -> Settings:
         """The product's defaults, but for places, names, and what isn't capped on loopback."""
         pki = self.data / "pki"
-        ports = {name: Port(self.port_base + offset if self.port_base else 0) for name, offset in OFFSETS.items()}
-        return Settings(
-            server=Server(
-                name=SERVER_NAME, domains=(DOMAIN,), data=self.data, workers=self.workers, loopback_unlimited=True
-            ),
-            listen=Listen(host=HOST, metrics_host=HOST, **ports),
-            tls=Tls(certificate=pki / "leaf" / "server.pem", key=pki / "leaf" / "server.key"),
-            trust=Trust(
-                persons_ca=pki / "persons-chain.pem",
-                organisations_ca=pki / "organisations-chain.pem",
-                operators_ca=pki / "organisations-chain.pem",
-                crls=tuple(pki / f"{name}.crl" for name in ("root", "persons", "organisations")),
-            ),
-            keys=Keys(provider=(self.data / ROOT_KEY).as_uri()),
-            log=Log(level="warning", format="console"),
+        return base_settings(
+            self.data,
+            pki,
+            CAST,
+            {name: self.port_base + offset if self.port_base else 0 for name, offset in OFFSETS.items()},
+            Tls(certificate=pki / "leaf" / "server.pem", key=pki / "leaf" / "server.key"),
+            self.workers,
         )
+
+
+def base_settings(data: Path, pki: Path, cast: Cast, ports: Mapping[str, int], tls: Tls, workers: int) -> Settings:
+    """The product's defaults, but for places, names, and what isn't capped on loopback."""
+    return Settings(
+        server=Server(name=SERVER_NAME, domains=(cast.domain,), data=data, workers=workers, loopback_unlimited=True),
+        listen=Listen(host=HOST, metrics_host=HOST, **{name: Port(port) for name, port in ports.items()}),
+        tls=tls,
+        trust=Trust(
+            persons_ca=pki / "persons-chain.pem",
+            organisations_ca=pki / "organisations-chain.pem",
+            operators_ca=pki / "organisations-chain.pem",
+            crls=tuple(pki / f"{name}.crl" for name in ("root", "persons", "organisations")),
+        ),
+        keys=Keys(provider=(data / ROOT_KEY).as_uri()),
+        log=Log(level="warning", format="console"),
+    )
+
+
+def hierarchy(data: Path) -> DemoPki:
+    """The CAs in a demo's folder, and a file for each purpose: the CA, and the root above it."""
+    pki = DemoPki.create_or_load(data / "pki", SystemClock())
+    for authority in (pki.persons, pki.organisations):
+        write_whole(data / "pki" / f"{authority.slug}-chain.pem", authority.pem + pki.root.pem)
+    return pki
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """One operator's folder, people and settings of the demo's own, from which it is made ready step by step."""
+
+    data: Path
+    cast: Cast
+    settings: Settings
+
+    def take(self, config: Path | None, *, fresh: bool) -> Settings:
+        """Take the folder, with the settings in `config` laid over. Raises NotADemo, AlreadyRunning, ConfigError."""
+        settings = load(*([] if config is None else [config]), start=self.settings)
+        self._take_folder(fresh=fresh)
+        root = file_of(settings.keys.provider)
+        if root is not None and not root.exists() and not (self.data / OPENERS).exists():
+            make_root_key(settings)
+        return settings
+
+    def company(self, casts: tuple[Cast, ...], accounts: int) -> Company:
+        """Its own cast and others; at least as many boxes as an earlier start was asked for."""
+        return Company(casts, max(accounts, Openers(self.data / OPENERS).bulk_count(self.cast)))
+
+    def leaves(self, pki: DemoPki, company: Company) -> list[tuple[Account, Leaf]]:
+        """Its accounts with their certificates."""
+        return [(account, _leaf(pki, account)) for account in company.own_accounts()]
+
+    def furnish(
+        self, settings: Settings, company: Company, listed: Sequence[tuple[str, str]], on_progress: OnProgress
+    ) -> None:
+        """Directory, accounts, white list. Raises Refusal."""
+        with assembled(settings) as assembly:
+            standing = Standing(assembly.house, assembly.certificates())
+            openers = Openers(self.data / OPENERS)
+            work = Furnishing(assembly.house, standing, openers, company, self.data / "extracts")
+            asyncio.run(work.furnish(lambda share: on_progress(0.05 + 0.85 * share)))
+            asyncio.run(publish(assembly.house, listed))
+
+    def prepared(
+        self, settings: Settings, pki: DemoPki, leaves: Iterable[tuple[Account, Leaf]], space: TrustSpace
+    ) -> Prepared:
+        openers = Openers(self.data / OPENERS)
+        shown = tuple(Shown(account, leaf, openers.of(account.address)) for account, leaf in leaves)
+        someone = next(account for account in self.cast.accounts if account.holder is not None)
+        assert someone.holder is not None
+        holder = someone.holder
+        revoked = pki.revoked_person(holder.national_id, holder.surname, holder.given_name, holder.title)
+        return Prepared(self.data, settings, pki.anchors, self.cast, shown, ((revoked, someone.address),), space)
 
     def _take_folder(self, *, fresh: bool) -> None:
         """Make the folder a demo's own; with `fresh`, remove what a demo wrote there, and nothing else."""
@@ -180,17 +229,13 @@ class Demo:
 
     def _refuse_running(self) -> None:
         """Raises AlreadyRunning while another demo serves this folder, before anything in it is touched."""
-        pid = holder(self.data / "run")
-        if pid is not None:
-            raise AlreadyRunning(f"process {pid or '?'} serves {self.data} already")
-
-    def _write_anchors(self, pki: DemoPki) -> None:
-        """A file for each purpose: the CA, and the root above it."""
-        for authority in (pki.persons, pki.organisations):
-            write_whole(self.data / "pki" / f"{authority.slug}-chain.pem", authority.pem + pki.root.pem)
+        for data in (self.data, *self.data.glob(f"{OPERATORS}/*")):
+            pid = holder(data / "run")
+            if pid is not None:
+                raise AlreadyRunning(f"process {pid or '?'} serves {data} already")
 
 
-def _with_ports(listen: Listen, ports: dict[str, int]) -> Listen:
+def _with_ports(listen: Listen, ports: Mapping[str, int]) -> Listen:
     return Listen(
         host=listen.host,
         metrics_host=listen.metrics_host,
