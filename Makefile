@@ -1,4 +1,4 @@
-# setup check test test-all fuzz faults interop federation bench demo: all that a person or a CI calls.
+# setup check test test-all fuzz faults interop federation bench bench-relay demo: all that a person or a CI calls.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -15,14 +15,14 @@ ARGS ?=
 # How long `make fuzz` searches each parser.
 FUZZ_SECONDS ?= 20
 
-.PHONY: help setup check test test-all fuzz faults interop federation bench demo reference clean
+.PHONY: help setup check test test-all fuzz faults interop federation bench bench-relay demo reference clean
 
 help:
 	@echo "make setup     build the environment in $(VENV)"
 	@echo "make demo      start a whole system on this machine (ARGS=\"--help\" tells more)"
 	@echo "make test      the tests that end within minutes"
 	@echo "make check     style, types, import contracts, house rules"
-	@echo "make test-all  all tests; make fuzz, interop, bench: what their names say"
+	@echo "make test-all  all tests; make fuzz, interop, bench, bench-relay: what their names say"
 	@echo "make federation three operators, killed at random while they exchange 10,000 messages"
 	@echo "make faults    plant faults in a copy, and see that the tests find each"
 	@echo "make reference write config/reference.toml anew"
@@ -64,6 +64,10 @@ federation: setup
 
 bench: setup
 	scripts/bench $(ARGS)
+
+# Mail to another operator, drained by a demo and by a private Postfix (needs root) to the same sink.
+bench-relay: setup
+	$(BIN)/python scripts/bench-relay $(ARGS)
 
 demo: setup
 	exec $(BIN)/mssmail demo $(ARGS)

@@ -9,7 +9,9 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Self
 
 from mssmail.demo.pki import Leaf
@@ -33,6 +35,7 @@ retry unix - - n - - error
 virtual unix - n n - - virtual
 anvil unix - - n - 1 anvil
 scache unix - - n - 1 scache
+tlsproxy unix - - n - 0 tlsproxy
 postlog unix-dgram n - n - 1 postlogd
 """
 
@@ -44,8 +47,17 @@ def is_here() -> bool:
 class Postfix:
     """A running instance that holds the boxes of a domain; a context manager that stops it."""
 
-    def __init__(self, name: str, domain: str, leaf: Leaf, anchors: Path, *, next_hop: str = "") -> None:
-        """`next_hop`: where mail for any other domain goes, as `[127.0.0.1]:2525`."""
+    def __init__(
+        self,
+        name: str,
+        domain: str,
+        leaf: Leaf,
+        anchors: Path,
+        *,
+        next_hop: str = "",
+        more: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """`next_hop`: where mail for any other domain goes, as `[127.0.0.1]:2525`; `more`: settings of main.cf."""
         self.folder = Path(tempfile.mkdtemp(prefix="mssmail-postfix-"))
         self.folder.chmod(0o755)
         self.domain = domain
@@ -59,10 +71,10 @@ class Postfix:
             shutil.copy(file, self._etc / f"{stem}.pem")
         (self._etc / "master.cf").write_text(SERVICES.format(port=f"127.0.0.1:{self.port}"))
         (self._etc / "boxes").write_text(f"anne@{domain} anne/\nbob@{domain} bob/\n")
-        (self._etc / "main.cf").write_text(self._settings(name, next_hop))
+        (self._etc / "main.cf").write_text(self._settings(name, next_hop, more))
         self._run("postfix", "-c", str(self._etc), "start")
 
-    def _settings(self, name: str, next_hop: str) -> str:
+    def _settings(self, name: str, next_hop: str, more: Mapping[str, str]) -> str:
         etc = self._etc
         lines = {
             "compatibility_level": "3.6",
@@ -96,6 +108,7 @@ class Postfix:
             "smtp_tls_key_file": etc / "key.pem",
             "smtp_tls_CAfile": etc / "ca.pem",
             "relayhost": next_hop,
+            **more,  # in place of those above: its log daemon hangs where it has to warn of a setting given twice
         }
         return "".join(f"{key} = {value}\n" for key, value in lines.items())
 
