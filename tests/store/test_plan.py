@@ -22,6 +22,9 @@ _WIDE = re.compile(
 )
 """A whole table, or all that shares a period: a day's mail of the whole store."""
 _FOLDER = re.compile(r"SEARCH messages USING PRIMARY KEY \(folder_id=\?\)$")
+_DOMAIN = re.compile(r"INDEX queue_recipients_due \(domain_digest=\?( AND state=\?)?\)$")
+_OF_A_DOMAIN = {"queue_domains.first_due", "queue_lease.back"}
+"""Those that seem to go through all that waits for a domain: one takes the index's first entry, one those in hand."""
 _OF_A_FOLDER = {"messages.view", "messages.octets_with_flag"}
 """The statements that are about all of a folder."""
 _OF_THE_STORE = {"vanished.long"}
@@ -43,3 +46,4 @@ def test_statement_goes_by_its_key(name: str, home: Home) -> None:
     plan = [str(row[3]) for row in tx.driver.execute(f"EXPLAIN QUERY PLAN {sql}", [1] * sql.count("?")).fetchall()]
     assert bool([step for step in plan if _WIDE.search(step)]) is (name in _OF_THE_STORE)
     assert bool([step for step in plan if _FOLDER.search(step)]) is (name in _OF_A_FOLDER)
+    assert bool([step for step in plan if _DOMAIN.search(step)]) is (name in _OF_A_DOMAIN)
