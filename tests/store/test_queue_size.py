@@ -153,7 +153,7 @@ def post(tmp_path: Path) -> Iterator[Post]:
 
 
 def test_as_cheap_with_very_many(post: Post) -> None:
-    """No step of the queue looks at what else waits, due or not: not one instruction in fifty more."""
+    """No step of the queue looks at what else waits, due or not: a few instructions more, for leases that lie about."""
     post.fill(1, FEW)
     few: dict[str, int] = {}
     many: dict[str, int] = {}
@@ -167,7 +167,7 @@ def test_as_cheap_with_very_many(post: Post) -> None:
             post.fill(1_000_000, 1_000_000 + more // 2)
             post.fill(2_000_000, 2_000_000 + more // 2, due_in_s=5000)
     assert all(steps > 5 for steps in few.values())
-    assert {name: steps for name, steps in many.items() if steps > 1.02 * few[name]} == {}
+    assert {name: steps for name, steps in many.items() if steps > few[name] + 30} == {}
 
 
 def test_what_is_due_first_goes_first(post: Post) -> None:
