@@ -259,7 +259,8 @@ class World:
         self._sent[name] = (who, await self.post.send(who, f"anne@{name}.{SPACE}"))
 
     async def drive(self) -> None:
-        """Let the relay try all that is due now."""
+        """Let the relay do all that is due now."""
+        await self.post.relay.terms.look()
         tried = -1
         while (now := len(self.post.rows("SELECT 1 FROM queue_attempts"))) > tried or self.post.relay.carriers:
             tried = now
