@@ -160,6 +160,8 @@ class Cause(Enum):
     """The time set by the sender is over, or shorter than the peer can promise (RFC 2852 §4)."""
     MALFORMED = "malformed"
     """The message holds a line end that isn't CRLF: it is given to nobody."""
+    FAULT = "fault"
+    """This server's own: it couldn't read the message now, or failed in a way that nobody thought of."""
 
 
 _DEFAULTS: Final = {
@@ -189,6 +191,7 @@ _DEFAULTS: Final = {
     Cause.NO_REQUIRE_TLS: "5.7.30",  # RFC 8689 §4.2
     Cause.TOO_LATE: "5.4.7",
     Cause.MALFORMED: "5.6.0",
+    Cause.FAULT: "4.3.0",
 }
 """Enhanced status codes (RFC 3463) of what we found, and where the peer gave none; the class says if it is for good."""
 

@@ -70,6 +70,9 @@ class Tried:
     in_doubt: bool
 
 
+NOT_TRIED: Final = Tried(None, None, "", False)
+
+
 def seal_tried(keys: KeyRing, queue_id: int, number: int, hop: Hop | None, outcome: Outcome) -> bytes:
     """For `queue_attempts.sealed`."""
     content: dict[str, object] = {}
@@ -129,7 +132,8 @@ class Ended:
         if self.tls:
             queue_tls.count(tx, digest, self.tls)
         for event in self.events:
-            tx.trail(event)
+            if mine or event.kind is Kind.RELAYED:
+                tx.trail(event)  # else another worker has it in hand, and says how it ends
         return mine
 
     def done(self) -> None:
@@ -152,8 +156,10 @@ class Outcomes:
         ended = Ended(letter.leased, tls=result_of(attempt))
         trouble = _trouble(attempt.outcomes)
         if trouble is None:
-            ended.well = True
-            throttle.went_well(most)
+            # a fault of ours says nothing of the domain's server
+            ended.well = not all(outcome.cause is Cause.FAULT for outcome in attempt.outcomes)
+            if ended.well:
+                throttle.went_well(most)
         else:
             throttle.failed()
             if throttle.retry_at <= now:

@@ -14,7 +14,7 @@ from mssmail.crypto.envelope import Unsealable
 from mssmail.flow.bounce import Bounces, Fate, Notices, Sent
 from mssmail.flow.house import House
 from mssmail.flow.letter import Text
-from mssmail.flow.outcome import open_tried
+from mssmail.flow.outcome import NOT_TRIED, open_tried
 from mssmail.flow.queue import Envelope, Seals
 from mssmail.metrics.logs import get_logger
 from mssmail.metrics.registry import gauge
@@ -128,7 +128,10 @@ class Terms:
     def _fate(self, queue_id: int, message: MessageRow, each: OpenRecipient, *, over: bool) -> Fate:
         """By the last attempt; where it was never tried, by what is known of its domain."""
         beyond = self._seals.recipient(queue_id, each.number, each.sealed)
-        tried = open_tried(self._house.keys, queue_id, each.number, each.last)
+        try:
+            tried = open_tried(self._house.keys, queue_id, each.number, each.last)
+        except Unsealable:  # of the trace alone: whom the message is for can be read, and is no less to be told of
+            tried = NOT_TRIED
         action = Action.FAILED if over else Action.DELAYED
         until = None if over else float(message.expires_at)
         cause = _cause(each.cause)

@@ -19,6 +19,7 @@ from typing import Final
 
 from mssmail.base.address import Address
 from mssmail.base.refusal import Refusal
+from mssmail.base.relay import Attempt, Cause, Outcome
 from mssmail.crypto.envelope import Unsealable
 from mssmail.flow.bounce import Bounces
 from mssmail.flow.courier import Courier
@@ -191,6 +192,9 @@ class Relay:
                 if following is None:
                     break
                 leased = following
+                if self._stops():
+                    await self._give_back([leased])
+                    break
         except Refusal as refusal:
             _log.warning("an errand is put off", reason=refusal.reason.value)
             self._let_go(leased)  # its lease lapses, and it is tried again
@@ -206,9 +210,10 @@ class Relay:
         letter = None
         try:
             letter = Letter(self._house, self._seals, leased)
-            ended = await self._attempt(letter, throttle, failures)
         except Unsealable:
-            ended = self._outcomes.unreadable(leased) if letter is None else self._outcomes.gone(letter)
+            ended = self._outcomes.unreadable(leased)
+        else:
+            ended = await self._attempt(letter, throttle, failures)
         going_on = go_on and ended.well and self._may_go_on(throttle)
         mine, following = await self._write(ended, letter, going_on)
         self._let_go(leased)
@@ -224,17 +229,33 @@ class Relay:
         return not self._closing and throttle.busy <= throttle.window
 
     async def _attempt(self, letter: Letter, throttle: Throttle, failures: int) -> Ended:
-        """Raises Unsealable where the message can't be opened, Refusal."""
         left = letter.part([each for each in letter.addressees if each.attempts and self._has_left(each.address)])
         try:
-            await letter.text.open()
             if not letter.addressees:
                 return self._outcomes.struck_off(letter, left)
-            attempt = await self._courier.carry(letter.errand(self._house.clock.now()), letter.text.chunks)
-        except BodyGone:
+            attempt = await self._carried(letter)
+        except (BodyGone, Unsealable):
             return self._outcomes.gone(letter, left)
         ended = self._outcomes.judge(letter, attempt, throttle, failures, self._most_to_one())
         return self._outcomes.struck_off(letter, left, ended)
+
+    async def _carried(self, letter: Letter) -> Attempt:
+        """What came of it; where that is a fault of ours, too: it must end as any other does, by and by.
+
+        Raises BodyGone, Unsealable.
+        """
+        try:
+            await letter.text.open()
+            return await self._courier.carry(letter.errand(self._house.clock.now()), letter.text.chunks)
+        except (BodyGone, Unsealable):
+            raise
+        except Refusal as refusal:
+            _log.warning("an errand is put off", reason=refusal.reason.value)
+            detail = refusal.reason.value
+        except Exception as error:  # noqa: BLE001 - ours
+            failure(_log, "an errand failed", error)
+            detail = type(error).__name__
+        return Attempt(None, [Outcome(Cause.FAULT, detail=detail)] * len(letter.addressees))
 
     async def _write(self, ended: Ended, letter: Letter | None, going_on: bool) -> tuple[bool, list[Leased]]:
         """Settle an errand, for as long as it takes: what was delivered must not be forgotten. The next one, leased.
@@ -251,7 +272,7 @@ class Relay:
         while True:
             try:
                 if letter is not None:
-                    await self._outcomes.tell(ended, letter)
+                    await self._tell(ended, letter)
                 return await house.write.run(work)
             except Refusal as refusal:
                 if self._closing:
@@ -259,6 +280,18 @@ class Relay:
                 _log.warning("an outcome waits to be written", reason=refusal.reason.value)
             await asyncio.sleep(pause)
             pause = min(LONGEST_PAUSE_S, 2 * pause)
+
+    async def _tell(self, ended: Ended, letter: Letter) -> None:
+        """Make ready what the sender is told. Raises Refusal.
+
+        A report that fails by a fault of ours is left out: without its outcome the message would go again and again.
+        """
+        try:
+            await self._outcomes.tell(ended, letter)
+        except Refusal:
+            raise
+        except Exception as error:  # noqa: BLE001 - ours
+            failure(_log, "a report can't be made", error)
 
     async def close(self) -> None:
         """Begin nothing new; wait a little for what is in its last step, and let go of the rest."""

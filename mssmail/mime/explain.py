@@ -239,6 +239,11 @@ BY_CAUSE: Final = {
         "This message's form is such that it can't be sent on.",
         *_SUPPORT,
     ),
+    Cause.FAULT: Sentence(
+        "Votre serveur n'a pas pu transmettre le message, par sa propre faute.",
+        "Your server couldn't send the message on, by a fault of its own.",
+        *_SUPPORT,
+    ),
 }  # fmt: skip
 """What this server found; what the other one said is explained by its status."""
 

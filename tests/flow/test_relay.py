@@ -1,7 +1,7 @@
 """Mail on its way to other operators: taken up, tried again, given up, and told of, with nothing lost on the way."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,14 +9,16 @@ import pytest
 
 from mssmail.base.ids import POST
 from mssmail.base.principal import Principal
-from mssmail.base.relay import By, Cause, Notify, RecipientWishes, Wishes
+from mssmail.base.refusal import Reason, Refusal
+from mssmail.base.relay import Attempt, By, Cause, Errand, Notify, Outcome, RecipientWishes, Wishes
+from mssmail.crypto.envelope import Unsealable
 from mssmail.flow.purge import Purge
 from mssmail.settings.queue import Queue as QueueSettings
 from mssmail.settings.units import Seconds
 from mssmail.store.queue_state import State
 from tests.flow.test_mail import big
 from tests.support.houses import settings_for
-from tests.support.relays import HOSPITAL, LABORATORY, MESSAGE, Post, all_of, beyond
+from tests.support.relays import HOSPITAL, LABORATORY, MESSAGE, Post, ToldCourier, all_of, beyond
 
 DAY = 86_400
 DR = f"dr@{HOSPITAL}"
@@ -304,6 +306,94 @@ async def test_who_was_struck_off_since_gets_nothing(post: Post, anne: Principal
     await post.turn()
     await post.after(60)
     assert post.states(alone) == [State.FAILED]
+
+
+def failing(error: Exception) -> Callable[[Errand], Attempt]:
+    def carry(errand: Errand) -> Attempt:
+        raise error
+
+    return carry
+
+
+@pytest.mark.parametrize("error", [ValueError("cut short"), Refusal(Reason.UNAVAILABLE, "no store")])
+async def test_a_fault_of_ours_is_put_off_as_any(post: Post, anne: Principal, error: Exception) -> None:
+    """What can't be carried for a fault of ours is tried after pauses that grow, without harm to others of its domain,
+    until its lifetime is over and its sender told.
+    """
+    post.courier.always = failing(error)
+    ident = await post.send(anne, DR)
+    await post.turn()
+    assert post.states(ident) == [State.WAITING]
+    assert post.rows("SELECT failures FROM queue_domains") == [(0,)]
+    await post.after(15)
+    assert len(post.courier.given) == 2
+    post.courier.plan.append(all_of(Cause.DELIVERED, 250))
+    other = await post.send(anne, DR)
+    await post.turn()
+    assert post.states(other) == [State.RELAYED]
+    await post.after(5 * DAY)
+    assert post.states(ident) == [State.FAILED]
+    assert (await told(post, anne))[-1] == "failed"
+
+
+async def test_what_was_delivered_is_written_without_its_report(
+    post: Post, anne: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A report that can't be made doesn't send the message out again and again."""
+
+    async def broken(*_: object) -> None:
+        raise ValueError("nobody thought of this")
+
+    monkeypatch.setattr("mssmail.flow.bounce.Bounces.notices", broken)
+    ident = await post.send(anne, beyond(DR, RecipientWishes(Notify.SUCCESS)))
+    post.courier.always = lambda errand: Attempt(None, [Outcome(Cause.DELIVERED)] * len(errand.recipients))
+    await post.turn()
+    assert post.states(ident) == [State.RELAYED]
+
+
+async def test_who_left_fails_though_the_message_is_damaged(post: Post, anne: Principal) -> None:
+    """Whatever hinders the others, no recipient stays in a worker's hands without a lease."""
+    ident = await post.send(anne, DR, f"urgences@{HOSPITAL}")
+    post.courier.plan.append(LATER)
+    await post.turn()
+    post.left.add(beyond(DR).address)
+    post.courier.always = failing(Unsealable())
+    await post.after(60)
+    assert post.states(ident) == [State.FAILED, State.FAILED]
+
+
+async def test_whose_lease_lapsed_says_nothing_of_the_end(post: Post, anne: Principal) -> None:
+    """A worker that lost its lease meanwhile doesn't say that the message failed: another one has it in hand."""
+    late, post.courier.always = post.courier, all_of(Cause.REFUSED, 550)
+    late.gate.clear()
+    ident = await post.send(anne, DR)
+    await post.relay.turn()
+    post.clock.advance(91)
+    post.courier = ToldCourier()
+    post.courier.gate.clear()
+    other = post.worker()
+    await other.turn()
+    await other.turn()
+    late.gate.set()
+    await post.settled()
+    assert post.states(ident) == [State.SENDING]
+    post.courier.gate.set()
+    await asyncio.wait(other.carriers)
+    assert post.states(ident) == [State.RELAYED]
+    assert post.events("relay-failed") == []
+    await other.close()
+
+
+async def test_an_altered_trace_ends_nothing(post: Post, anne: Principal) -> None:
+    """A row of the trace that was altered doesn't make the message fail when its notice of delay is due."""
+    post.courier.always = LATER
+    ident = await post.send(anne, DR)
+    await post.turn()
+    post.home.tx().driver.execute("UPDATE queue_attempts SET sealed = x'00'", ())
+    post.clock.advance(4 * 3600)
+    await post.relay.terms.look()
+    assert post.states(ident) == [State.WAITING]
+    assert await told(post, anne) == ["delayed"]
 
 
 async def test_as_much_memory_as_carriers(post: Post, anne: Principal, tmp_path: Path) -> None:
