@@ -13,6 +13,7 @@ who knows nothing of it.
   before.
 """
 
+import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -150,7 +151,8 @@ async def _queue(house: House, message: Passing, box: Recipient, to: Beyond) -> 
 async def _wrapped(house: House, message: Passing, box: Recipient, to: Beyond) -> Kept:
     """A message from the box that holds the original, sealed as any."""
     keeper = Keeper(house)
-    ident = f"{keeper.body:x}.forward@{house.settings.server.name}"
+    # a boundary is made of it, which nobody who writes to the box may foresee: body numbers count up
+    ident = f"{keeper.body:x}-{secrets.token_hex(12)}.forward@{house.settings.server.name}"
     wishes = message.wishes
     eight_bit = wishes.eight_bit or not message.header.raw.isascii()
     wrapping = Wrapping(str(box.address), str(to.address), ident, utc(int(house.clock.now())), wishes.utf8, eight_bit)

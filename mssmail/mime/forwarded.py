@@ -22,7 +22,7 @@ class Wrapping:
     box: str
     to: str
     ident: str
-    """Message-ID without its brackets."""
+    """Message-ID without its brackets; the boundary is made of what stands before the `@`, which nobody may foresee."""
     written_at: datetime
     wide: bool
     """Whether the original is one whose header may hold UTF-8 (RFC 6532), as this one's then may."""

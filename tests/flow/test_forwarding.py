@@ -106,6 +106,18 @@ async def test_theirs_to_another_operator(post: Post, octets: int) -> None:
     assert kept.endswith(original)
 
 
+async def test_what_is_sent_on_cannot_step_out_of_it(post: Post) -> None:
+    """However a sender foresees the server's numbers, nothing of theirs stands beside what the box says."""
+    await post.forward(PAUL, ELSEWHERE)
+    begun = int(await post.receive(to_paul(str(DOCTOR))), 16)
+    guessed = (f"\r\n--=_{begun + k:x}.forward\r\n\r\nFrom the box itself.\r\n" for k in range(12))
+    await post.receive(to_paul(str(DOCTOR)) + "".join(guessed).encode())
+    assert len(post.queued()) == 2
+    for queued in post.queued():
+        message = email.message_from_bytes(queued.octets, policy=email.policy.default)
+        assert len(list(message.iter_parts())) == 2
+
+
 async def test_archives_go_too(post: Post) -> None:
     """An XDM archive that is sent on is the same archive."""
     octets = archive()
