@@ -197,8 +197,13 @@ class Bounces:
             keeper.write(report if row is None else b"Return-Path: <>\r\n" + report)
             kept = await keeper.finish()
             if row is None:
-                # as pressing as what it tells of (RFC 6710 §4.6)
-                wishes = Wishes(utf8=not to.is_ascii, eight_bit=not report.isascii(), priority=sent.wishes.priority)
+                # as pressing as what it tells of (RFC 6710 §4.6), and protected likewise (RFC 8689 §5)
+                wishes = Wishes(
+                    utf8=not to.is_ascii,
+                    eight_bit=not report.isascii(),
+                    require_tls=sent.wishes.require_tls,
+                    priority=sent.wishes.priority,
+                )
                 await self._send(notices, kept, to, wishes)
                 notices.afterwards(_reports.labels(action.value, "queue").inc)
             else:

@@ -193,12 +193,14 @@ async def test_a_time_that_is_over(home: Home, claire: Principal) -> None:
 
 @pytest.mark.parametrize("local", ["dr.house", "hélène"])
 async def test_to_another_operator(home: Home, local: str) -> None:
-    """Without a sender, asking for no report itself, as pressing as what it tells of (RFC 3461 §6.1, RFC 6710 §4.6)."""
+    """Without a sender, asking for no report itself, as pressing and as protected as what it tells of (RFC 3461 §6.1,
+    RFC 6710 §4.6, RFC 8689 §5).
+    """
     to = Address(local, "hopital.mssante.fr")
-    await tell(home, sent(to, Wishes(ret="HDRS", envid="x", priority=-4, by_s=9)), failed())
+    await tell(home, sent(to, Wishes(ret="HDRS", envid="x", require_tls=True, priority=-4, by_s=9)), failed())
     ((sender, wishes, recipient, octets),) = queued(home)
     assert (sender, recipient) == (None, Beyond(to))
-    assert wishes == Wishes(utf8=not to.is_ascii, eight_bit=not octets.isascii(), priority=-4)
+    assert wishes == Wishes(utf8=not to.is_ascii, eight_bit=not octets.isascii(), require_tls=True, priority=-4)
     assert octets.startswith(b"Received: by localhost (mssmail) id ")
     assert f"To: <{to}>".encode() in octets
 

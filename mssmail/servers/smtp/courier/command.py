@@ -29,7 +29,8 @@ def is_wide(errand: Errand) -> bool:
 def obstacle(errand: Errand, offer: Offer) -> tuple[Cause, str] | None:
     """Why a server that offers so much can't be given the message, for good."""
     wishes = errand.wishes
-    if wishes.require_tls and not offer.require_tls:
+    # a report isn't lost for it (RFC 8689 §5); it goes over TLS as everything does
+    if wishes.require_tls and not offer.require_tls and errand.sender is not None:
         return Cause.NO_REQUIRE_TLS, "REQUIRETLS isn't offered"
     if is_wide(errand) and not offer.utf8:
         return Cause.NO_UTF8, "SMTPUTF8 isn't offered"
@@ -57,7 +58,7 @@ def mail(errand: Errand, offer: Offer) -> bytes:
         words.append("BODY=8BITMIME")
     if is_wide(errand):
         words.append("SMTPUTF8")
-    if wishes.require_tls:
+    if wishes.require_tls and offer.require_tls:
         words.append("REQUIRETLS")
     if offer.dsn:
         if wishes.ret:

@@ -152,6 +152,15 @@ async def test_null_sender(jetty: Jetty) -> None:
     assert sink.messages[0].mail == "MAIL FROM:<>"
 
 
+@pytest.mark.parametrize("offers", [(), ("REQUIRETLS",)], ids=str)
+async def test_a_report_is_not_lost_for_its_protection(jetty: Jetty, offers: tuple[str, ...]) -> None:
+    """REQUIRETLS without a sender is asked for where it is offered, and keeps nothing back elsewhere (RFC 8689 §5)."""
+    sink = await jetty.sink(Manners(offers=offers))
+    work = errand(sender=None, wishes=Wishes(require_tls=True))
+    assert causes(await jetty.to(sink).carry(work, message)) == [Cause.DELIVERED]
+    assert sink.messages[0].mail == " ".join(["MAIL FROM:<>", *offers])
+
+
 async def test_utf8_addresses(jetty: Jetty) -> None:
     """An address in UTF-8 needs SMTPUTF8, whether the sender thought of it or not."""
     sink = await jetty.sink()
