@@ -29,7 +29,7 @@ from mssmail.flow.outcome import INTERRUPTED, Ended, Outcomes
 from mssmail.flow.queue import Seals
 from mssmail.flow.queue_term import Terms
 from mssmail.flow.read import BodyGone
-from mssmail.flow.throttle import Throttle
+from mssmail.flow.throttle import Throttle, share
 from mssmail.metrics.logs import failure, get_logger
 from mssmail.metrics.registry import counter, gauge
 from mssmail.store import queue_domains, queue_lease
@@ -163,7 +163,8 @@ class Relay:
             self._let_go(each)
 
     def _most_to_one(self) -> int:
-        return self._house.settings.relay.max_connections_per_domain
+        settings = self._house.settings
+        return share(settings.relay.max_connections_per_domain, settings.server.workers)
 
     def _room(self) -> int:
         return self._house.settings.queue.concurrency - sum(each.busy for each in self._throttles.values())

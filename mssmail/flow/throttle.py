@@ -6,6 +6,11 @@ Knows counts alone. What all workers must know of a domain that fails, its pause
 from dataclasses import dataclass
 
 
+def share(most: int, workers: int) -> int:
+    """What each worker may have of so many in all: one at least, and nothing is left over."""
+    return max(1, -(-most // workers))
+
+
 @dataclass(slots=True)
 class Throttle:
     """A domain, as one worker sees it."""

@@ -134,5 +134,7 @@ class Relay:
         kind.duration(0, 300), Seconds(5), "How long a connection is kept for the next message to the same domain."
     )
     max_connections_per_domain: int = _setting(
-        kind.integer(1, 1000), 10, "Connections that each worker has open to one domain at once."
+        kind.integer(1, 1000),
+        20,
+        "Connections to one domain at once, shared out among the workers; each has one at least.",
     )

@@ -12,6 +12,7 @@ from typing import Final
 
 from mssmail.base.relay import Attempt, Cause, Errand, Hop, Outcome
 from mssmail.flow.courier import Body, Vouch
+from mssmail.flow.throttle import share
 from mssmail.metrics.registry import counter
 from mssmail.servers.net.tls import client_context
 from mssmail.servers.smtp.courier.command import obstacle
@@ -38,6 +39,10 @@ _attempts = counter(
 _opened = counter("mssmail_relay_sessions_total", "Connections to other operators that got as far as mail.")
 
 
+def _share(settings: Settings) -> int:
+    return share(settings.relay.max_connections_per_domain, settings.server.workers)
+
+
 class SmtpCourier:
     """flow's Courier over SMTP. `close` it."""
 
@@ -45,7 +50,7 @@ class SmtpCourier:
         """Raises OSError, ssl.SSLError where the certificate can't be read."""
         self._vouch = vouch
         self._take(settings, client_context(settings))
-        self._pool = Pool(settings.relay.max_connections_per_domain, float(settings.relay.idle_timeout))
+        self._pool = Pool(_share(settings), float(settings.relay.idle_timeout))
 
     def _take(self, settings: Settings, context: ssl.SSLContext) -> None:
         relay = settings.relay
@@ -62,7 +67,7 @@ class SmtpCourier:
     def renew(self, settings: Settings, context: ssl.SSLContext) -> None:
         """Open connections by other settings and another `client_context` from now on."""
         self._take(settings, context)
-        self._pool.renew(settings.relay.max_connections_per_domain, float(settings.relay.idle_timeout))
+        self._pool.renew(_share(settings), float(settings.relay.idle_timeout))
 
     async def close(self) -> None:
         self._pool.close()
