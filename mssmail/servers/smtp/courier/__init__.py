@@ -2,7 +2,7 @@
 
     carrier      `SmtpCourier`, flow's Courier: hosts in order, several transactions, what is reported in the end
     pool         connections kept for the next errand, some for each domain
-    destination  which hosts take a domain's mail: a fixed route, or the DNS
+    destination  which hosts take a domain's mail: a fixed route, or the DNS (lookup); host: one of them
     session      greeting, EHLO, STARTTLS, EHLO; who answers
     transaction  one message to some recipients: MAIL, RCPT, BDAT or DATA
     command, offer, reply, octets   what is said, offered, answered and sent; pure

@@ -16,7 +16,8 @@ from mssmail.flow.throttle import share
 from mssmail.metrics.registry import counter
 from mssmail.servers.net.tls import client_context
 from mssmail.servers.smtp.courier.command import obstacle
-from mssmail.servers.smtp.courier.destination import Destinations, Host, Unroutable
+from mssmail.servers.smtp.courier.destination import Destinations
+from mssmail.servers.smtp.courier.host import Host, Unroutable
 from mssmail.servers.smtp.courier.pool import Pool
 from mssmail.servers.smtp.courier.reply import NotSmtp
 from mssmail.servers.smtp.courier.session import Failed, Patience, Session, open_session

@@ -10,7 +10,7 @@ from typing import Final
 
 from mssmail.base.relay import Answer, Cause, Hop, Outcome
 from mssmail.flow.courier import Unvouched, Vouch
-from mssmail.servers.smtp.courier.destination import Host
+from mssmail.servers.smtp.courier.host import Host
 from mssmail.servers.smtp.courier.offer import Offer, offer_of
 from mssmail.servers.smtp.courier.reply import NotSmtp, Reply
 from mssmail.servers.smtp.courier.wire import Distrusted, Lost, TimedOut, TlsFailed, Wire, connect

@@ -1,12 +1,15 @@
 """Where mail goes, by a DNS that is asked over a real socket: its hosts in their order, or what is wrong with it."""
 
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 
 import pytest
 
 from mssmail.base.relay import Cause
-from mssmail.servers.smtp.courier.destination import MAX_HOSTS, Destinations, Host, Unroutable
+from mssmail.servers.smtp.courier.destination import Destinations
+from mssmail.servers.smtp.courier.host import MAX_HOSTS, Host, Unroutable
 from mssmail.settings.trust_space import Relay, Route
 from mssmail.settings.units import Seconds
 from tests.servers.smtp.courier.jetty import LABO, MESSAGE, Jetty, causes, errand, message
@@ -31,6 +34,14 @@ async def ask() -> AsyncIterator[Ask]:
     yield asked
     for server in servers:
         server.close()
+
+
+def test_the_dns_is_not_loaded_before_it_is_asked() -> None:
+    """Neither commands nor servers with fixed routes alone pay for the DNS's library."""
+    code = "import sys, mssmail.app; print(*sys.modules, sep='\\n')"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "mssmail.servers.smtp.courier.destination" in loaded
+    assert "dns" not in loaded
 
 
 def host(name: str, address: str) -> Host:
