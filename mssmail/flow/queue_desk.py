@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from mssmail.audit.events import Event, Kind, Value
+from mssmail.crypto.envelope import Unsealable
 from mssmail.flow.house import House
-from mssmail.flow.outcome import Tried, open_tried
+from mssmail.flow.outcome import NOT_TRIED, Tried, open_tried
 from mssmail.flow.queue import Seals
 from mssmail.store import queue_view
 from mssmail.store.interface import Row, Transaction
@@ -18,6 +19,8 @@ from mssmail.store.queue_domains import IDLE
 from mssmail.store.queue_state import State
 
 MAX_SHOWN: Final = 10_000
+UNREADABLE: Final = "(unreadable)"
+"""Stands for what a row that was altered would say: the others are shown, and it can be dropped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,10 @@ class QueueDesk:
         row, recipients, attempts = found
         traces: dict[int, list[Attempted]] = {}
         for number, attempt, at, cause, _, sealed in attempts:
-            tried = open_tried(self._house.keys, queue_id, number, sealed)
+            try:
+                tried = open_tried(self._house.keys, queue_id, number, sealed)
+            except Unsealable:
+                tried = NOT_TRIED
             traces.setdefault(number, []).append(Attempted(attempt, at, cause, tried))
         shown = [self._recipient(queue_id, each, tuple(traces.get(each[0], ()))) for each in recipients]
         return self._message(row, shown)
@@ -115,7 +121,7 @@ class QueueDesk:
             counts.setdefault(digest, {})[State(state).name.lower()] = count
         return [
             ShownDomain(
-                self._seals.open_domain(digest, sealed),
+                self._domain(digest, sealed),
                 counts.get(digest, {}),
                 None if next_at >= IDLE else next_at,
                 failures,
@@ -126,15 +132,27 @@ class QueueDesk:
             for digest, sealed, next_at, retry_at, failures, paused, cause in rows
         ]
 
+    def _domain(self, digest: bytes, sealed: bytes) -> str:
+        try:
+            return self._seals.open_domain(digest, sealed)
+        except Unsealable:
+            return UNREADABLE
+
     def _message(self, row: Row, recipients: list[ShownRecipient]) -> ShownMessage:
         queue_id, account, size, created, expires, ended, sealed = row
-        sender = self._seals.envelope(queue_id, sealed).sender
-        shown = "" if sender is None else str(sender)
+        try:
+            sender = self._seals.envelope(queue_id, sealed).sender
+            shown = "" if sender is None else str(sender)
+        except Unsealable:
+            shown = UNREADABLE
         return ShownMessage(f"{queue_id:x}", account, shown, size, created, expires, ended, tuple(recipients))
 
     def _recipient(self, queue_id: int, row: Row, trace: tuple[Attempted, ...] = ()) -> ShownRecipient:
         number, sealed, state, attempts, due_at, changed_at, cause = row
-        address = str(self._seals.recipient(queue_id, number, sealed).address)
+        try:
+            address = str(self._seals.recipient(queue_id, number, sealed).address)
+        except Unsealable:
+            address = UNREADABLE
         due = due_at if state == State.WAITING else None
         return ShownRecipient(number, address, State(state).name.lower(), attempts, due, changed_at, cause or "", trace)
 

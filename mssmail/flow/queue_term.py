@@ -16,7 +16,7 @@ from mssmail.flow.house import House
 from mssmail.flow.letter import Text
 from mssmail.flow.outcome import NOT_TRIED, open_tried
 from mssmail.flow.queue import Envelope, Seals
-from mssmail.metrics.logs import get_logger
+from mssmail.metrics.logs import failure, get_logger
 from mssmail.metrics.registry import gauge
 from mssmail.mime.report import Action
 from mssmail.store import correspondence, queue_term, queue_tls
@@ -75,6 +75,9 @@ class Terms:
             await self._house.write.run(lambda tx: queue_term.expire_all(tx, queue_id))
         except Refusal as refusal:
             _log.info("a deadline waits", id=f"{queue_id:x}", reason=refusal.reason.value)
+            return False
+        except Exception as error:  # noqa: BLE001 - one message mustn't keep the others, nor the tidying
+            failure(_log, "a deadline failed", error)
             return False
         return True
 

@@ -8,7 +8,7 @@ import pytest
 from mssmail.base.ids import POST
 from mssmail.base.principal import Principal
 from mssmail.base.relay import Cause
-from mssmail.flow.queue_desk import QueueDesk
+from mssmail.flow.queue_desk import UNREADABLE, QueueDesk
 from mssmail.store.queue_state import State
 from tests.support.relays import HOP, HOSPITAL, LABORATORY, Post, all_of
 
@@ -55,6 +55,24 @@ async def test_where_a_message_is(post: Post, anne: Principal, desk: QueueDesk) 
     assert str(recipient.trace[0].tried.answer) == "451 greylisted"
     await post.after(7 * 86_400)
     assert await desk.show(ident) is None
+
+
+async def test_altered_rows_hide_nothing_else(post: Post, anne: Principal, desk: QueueDesk) -> None:
+    """What an altered row would say can't be shown; the others are, and its message can be dropped."""
+    good, bad = await post.send(anne, LABO), await post.send(anne, DR)
+    post.courier.always = DOWN
+    await post.turn()
+    number = int(bad, 16)
+    for table in ("queue_messages", "queue_recipients", "queue_attempts"):
+        post.home.tx().driver.execute(f"UPDATE {table} SET sealed = x'00' WHERE queue_id = ?", (number,))
+    post.home.tx().driver.execute("UPDATE queue_domains SET sealed = x'00'", ())
+    shown = {each.ident: (each.sender, each.recipients[0].address) for each in await desk.waiting()}
+    assert shown == {good: (str(anne.address), LABO), bad: (UNREADABLE, UNREADABLE)}
+    assert [each.name for each in await desk.domains()] == [UNREADABLE] * 2
+    found = await desk.show(bad)
+    assert found is not None
+    assert [each.cause for each in found.recipients[0].trace] == ["unreachable"]
+    assert await desk.drop(bad) == 1
 
 
 @pytest.mark.parametrize("ident", ["", "0", "-1", "zz", "f" * 40, "7"])

@@ -384,6 +384,25 @@ async def test_whose_lease_lapsed_says_nothing_of_the_end(post: Post, anne: Prin
     await other.close()
 
 
+async def test_one_deadline_that_fails_keeps_nothing_else(
+    post: Post, anne: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A notice that can't be made for a fault of ours keeps neither others' nor the tidying of what has ended."""
+    ended = await post.send(None, DR)
+    await post.turn()
+    post.courier.always = LATER
+    await post.send(anne, DR)
+    await post.turn()
+
+    async def broken(*_: object) -> None:
+        raise ValueError("nobody thought of this")
+
+    monkeypatch.setattr("mssmail.flow.bounce.Bounces.notices", broken)
+    post.clock.advance(7 * DAY)
+    await post.relay.terms.look()
+    assert post.states(ended) == []
+
+
 async def test_an_altered_trace_ends_nothing(post: Post, anne: Principal) -> None:
     """A row of the trace that was altered doesn't make the message fail when its notice of delay is due."""
     post.courier.always = LATER
