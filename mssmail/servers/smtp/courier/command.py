@@ -14,6 +14,8 @@ from mssmail.servers.smtp.courier.offer import Offer
 
 _WORD: Final = re.compile(r"[\x21-\x7e]{1,500}")
 """ENVID and ORCPT in xtext have 100 and 500 characters at most (RFC 3461 §4.2, §4.4)."""
+_WIDE_WORD: Final = re.compile(r"[^\x00-\x20\x7f]{1,500}")
+"""ORCPT may hold an address in UTF-8 where SMTPUTF8 was asked for (RFC 6533 §3)."""
 _PATH: Final = re.compile(r"[^\x00-\x20\x7f<>]{3,320}")
 _MAX_BY_S: Final = 999_999_999
 """RFC 2852 §4: nine digits."""
@@ -23,7 +25,7 @@ def is_wide(errand: Errand) -> bool:
     """Whether it needs SMTPUTF8 (RFC 6531 §3.4)."""
     if errand.wishes.utf8 or not (errand.sender is None or errand.sender.is_ascii):
         return True
-    return not all(address.is_ascii for address, _ in errand.recipients)
+    return not all(address.is_ascii and wishes.orcpt.isascii() for address, wishes in errand.recipients)
 
 
 def obstacle(errand: Errand, offer: Offer) -> tuple[Cause, str] | None:
@@ -80,7 +82,7 @@ def rcpt(address: Address, wishes: RecipientWishes, offer: Offer) -> bytes:
         if wishes.notify is not None:
             line += f" NOTIFY={_notify(wishes.notify)}"
         if wishes.orcpt:
-            line += f" ORCPT={_word(wishes.orcpt)}"
+            line += f" ORCPT={_word(wishes.orcpt, _WIDE_WORD)}"
     return line.encode() + b"\r\n"
 
 
@@ -99,7 +101,7 @@ def _path(address: Address) -> str:
     return path
 
 
-def _word(text: str) -> str:
-    if _WORD.fullmatch(text) is None:
+def _word(text: str, form: re.Pattern[str] = _WORD) -> str:
+    if form.fullmatch(text) is None:
         raise ValueError("a parameter that can't be said")
     return text

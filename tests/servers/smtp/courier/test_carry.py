@@ -119,6 +119,13 @@ ASKED: dict[str, tuple[tuple[str, ...], Wishes, RecipientWishes, str, str]] = {
         DR + SIZE + " BODY=8BITMIME SMTPUTF8 REQUIRETLS RET=HDRS ENVID=id+2B1 MT-PRIORITY=-3 BY=120;NT",
         ANNE + " NOTIFY=SUCCESS,DELAY ORCPT=rfc822;Anne+40x",
     ),
+    "utf-8": (
+        ALL,
+        Wishes(utf8=True),
+        RecipientWishes(None, "utf-8;zoé@labo.fr"),
+        DR + SIZE + " SMTPUTF8",
+        ANNE + " ORCPT=utf-8;zoé@labo.fr",
+    ),
     "never": (ALL, Wishes(), RecipientWishes(Notify(0)), DR + SIZE, ANNE + " NOTIFY=NEVER"),
     "by return": (ALL, Wishes(by_s=60, by=By.RETURN), RecipientWishes(), DR + SIZE + " BY=60;R", ANNE),
     "late": (ALL, Wishes(by_s=-5), RecipientWishes(), DR + SIZE + " BY=-5;N", ANNE),
