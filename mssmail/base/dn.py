@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 MAX_CHARS: Final = 2048
@@ -85,7 +86,12 @@ class DistinguishedName:
 
     def __str__(self) -> str:
         """As RFC 4514 prints it, in the order it was given in."""
-        return ",".join(f"{_NAMES.get(oid, oid)}={_escaped(value)}" for oid, value in self.attributes)
+        return _printed(self.attributes)
+
+
+@lru_cache(1024)  # operators' names are printed with each message
+def _printed(attributes: tuple[tuple[str, str], ...]) -> str:
+    return ",".join(f"{_NAMES.get(oid, oid)}={_escaped(value)}" for oid, value in attributes)
 
 
 def _oid(name: str) -> str | None:
