@@ -42,14 +42,21 @@ class Letter:
     """A message to recipients of one domain, leased."""
 
     def __init__(self, house: House, seals: Seals, leased: Leased) -> None:
-        """Raises Unsealable where a row was altered or moved."""
+        """Raises Unsealable where the message's row was altered or moved."""
         self._house = house
         self.leased = leased
         self.envelope: Envelope = seals.envelope(leased.queue_id, leased.sealed)
-        self.addressees: Sequence[Addressee] = [
-            Addressee(number, seals.recipient(leased.queue_id, number, sealed), attempts)
-            for number, sealed, attempts in leased.recipients
-        ]
+        addressees: list[Addressee] = []
+        self.unreadable: list[tuple[int, int]] = []
+        """Recipients whose row was altered or moved: number, attempts so far."""
+        for number, sealed, attempts in leased.recipients:
+            try:
+                beyond = seals.recipient(leased.queue_id, number, sealed)
+            except Unsealable:
+                self.unreadable.append((number, attempts))
+            else:
+                addressees.append(Addressee(number, beyond, attempts))
+        self.addressees: Sequence[Addressee] = addressees
         self.text = Text(house, leased.body, self.envelope.skipped_octets)
 
     def part(self, with_: Sequence[Addressee]) -> Sequence[Addressee]:

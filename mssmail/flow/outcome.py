@@ -217,13 +217,14 @@ class Outcomes:
         ended.events.append(Event(Kind.RELAY_FAILED, int(letter.leased.account_id), str(to.address), cause, details))
         ended.fates.append(Fate(to.address, to.beyond.wishes, Action.FAILED, status))
 
-    def unreadable(self, leased: Leased) -> Ended:
-        """A row was altered: nobody can be told of whom it was about."""
-        ended = Ended(leased)
-        for number, _, attempts in leased.recipients:
+    def unreadable(self, leased: Leased, rows: Sequence[tuple[int, int]], ended: Ended | None = None) -> Ended:
+        """These rows were altered: nobody can be told of whom they were about; `ended`: what came of the others."""
+        ended = ended or Ended(leased)
+        for number, attempts in rows:
             ended.results.append(Result(number, attempts + 1, State.FAILED, 0, UNREADABLE, 0, b""))
-        details: dict[str, Value] = {"id": f"{leased.queue_id:x}"}
-        ended.events.append(Event(Kind.RELAY_FAILED, int(leased.account_id), None, UNREADABLE, details))
+        if rows:
+            details: dict[str, Value] = {"id": f"{leased.queue_id:x}", "recipients": len(rows)}
+            ended.events.append(Event(Kind.RELAY_FAILED, int(leased.account_id), None, UNREADABLE, details))
         return ended
 
     async def tell(self, ended: Ended, letter: Letter) -> None:

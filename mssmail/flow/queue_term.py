@@ -100,12 +100,14 @@ class Terms:
         envelope = self._seals.envelope(queue_id, message.sealed)
         over = house.clock.now() >= message.expires_at
         told = [each for each in recipients if not over or each.state is not State.SENDING]
-        fates = [self._fate(queue_id, message, each, over=over) for each in told]
+        each_fate = [self._fate(queue_id, message, each, over=over) for each in told]
+        fates = [fate for fate in each_fate if fate is not None]
         notices = await self._notices(queue_id, message, envelope, fates)
         kind = Kind.RELAY_FAILED if over else Kind.RELAY_DELAYED
+        outcome, details = LIFETIME if over else "ok", _details(queue_id)
         events = [
-            Event(kind, int(message.account_id), str(fate.address), LIFETIME if over else "ok", _details(queue_id))
-            for fate in fates
+            Event(kind, int(message.account_id), None if fate is None else str(fate.address), outcome, details)
+            for fate in each_fate
         ]
         again = int(house.clock.now()) + ASK_AGAIN_S if over else message.expires_at
 
@@ -128,9 +130,12 @@ class Terms:
         sent = Sent(f"{queue_id:x}", envelope.sender, envelope.wishes, message.created_at, header)
         return await self._bounces.notices(sent, fates)
 
-    def _fate(self, queue_id: int, message: MessageRow, each: OpenRecipient, *, over: bool) -> Fate:
-        """By the last attempt; where it was never tried, by what is known of its domain."""
-        beyond = self._seals.recipient(queue_id, each.number, each.sealed)
+    def _fate(self, queue_id: int, message: MessageRow, each: OpenRecipient, *, over: bool) -> Fate | None:
+        """By the last attempt; where it was never tried, by what is known of its domain. None: its row was altered."""
+        try:
+            beyond = self._seals.recipient(queue_id, each.number, each.sealed)
+        except Unsealable:
+            return None
         try:
             tried = open_tried(self._house.keys, queue_id, each.number, each.last)
         except Unsealable:  # of the trace alone: whom the message is for can be read, and is no less to be told of

@@ -212,9 +212,10 @@ class Relay:
         try:
             letter = Letter(self._house, self._seals, leased)
         except Unsealable:
-            ended = self._outcomes.unreadable(leased)
+            ended = self._outcomes.unreadable(leased, [(number, attempts) for number, _, attempts in leased.recipients])
         else:
-            ended = await self._attempt(letter, throttle, failures)
+            attempted = await self._attempt(letter, throttle, failures)
+            ended = self._outcomes.unreadable(leased, letter.unreadable, attempted)
         going_on = go_on and ended.well and self._may_go_on(throttle)
         mine, following = await self._write(ended, letter, going_on)
         self._let_go(leased)

@@ -403,6 +403,25 @@ async def test_one_deadline_that_fails_keeps_nothing_else(
     assert post.states(ended) == []
 
 
+@pytest.mark.parametrize("down", [False, True])
+async def test_an_altered_recipient_keeps_no_other(post: Post, anne: Principal, down: bool) -> None:
+    """A recipient's row that was altered fails alone: the others get the message, or its sender hears of them."""
+    ident = await post.send(anne, DR, f"urgences@{HOSPITAL}")
+    post.home.tx().driver.execute("UPDATE queue_recipients SET sealed = x'00' WHERE number = 1", ())
+    if down:
+        post.clock.advance(4 * 3600)
+        await post.relay.terms.look()
+        assert await told(post, anne) == ["delayed"]
+        post.clock.advance(5 * DAY)
+        await post.relay.terms.look()
+        assert await told(post, anne) == ["delayed", "failed"]
+        assert post.states(ident) == [State.FAILED, State.FAILED]
+    else:
+        await post.turn()
+        assert post.states(ident) == [State.FAILED, State.RELAYED]
+        assert [(outcome, said["id"]) for _, _, outcome, said in post.events("relay-failed")] == [("unreadable", ident)]
+
+
 async def test_an_altered_trace_ends_nothing(post: Post, anne: Principal) -> None:
     """A row of the trace that was altered doesn't make the message fail when its notice of delay is due."""
     post.courier.always = LATER
