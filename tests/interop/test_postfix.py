@@ -71,7 +71,7 @@ def test_gives_us_its_mail(demo: DemoProcess) -> None:
     """Postfix with a listed operator's certificate gives its mail to port 25, and it lies in the box."""
     hospital = demo.description["operators"][0]
     leaf = Leaf(Path(hospital["cert"]), Path(hospital["key"]))
-    box = demo.account("box0005")["address"]
+    box = demo.account("box0036")["address"]
     hop = f"[{demo.host}]:{demo.port('smtp')}"
     sender = hospital["addresses"][0]
     message = f"From: {sender}\r\nTo: {box}\r\nSubject: de Postfix\r\nMessage-ID: <1@p>\r\n\r\n.\r\n".encode()
@@ -83,7 +83,7 @@ def test_gives_us_its_mail(demo: DemoProcess) -> None:
         assert "status=sent (250 " in postfix.log(), postfix.log()
     context = ssl.create_default_context(cafile=demo.description["ca"])
     with imaplib.IMAP4_SSL(demo.host, demo.port("imaps"), ssl_context=context) as imap:
-        imap.login(box, demo.password("box0005"))
+        imap.login(box, demo.password("box0036"))
         imap.select("INBOX", readonly=True)
         _, found = imap.search(None, "SUBJECT", "Postfix")
         assert len(found[0].split()) == 1
