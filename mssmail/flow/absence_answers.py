@@ -64,12 +64,7 @@ class AbsenceAnswers:
 
     async def look(self) -> None:
         """Write the answers that are due. Raises Refusal."""
-        if not await self._house.read.run(lambda tx: absences.due(tx, 1)):
-            return
-        async with self._alone.leased() as lease:
-            if lease is not None:
-                for row in await self._house.read.run(lambda tx: absences.due(tx, _BATCH)):
-                    await self._tell(row)
+        await self._alone.each(absences.due, _BATCH, self._tell)
 
     async def _tell(self, row: AnswerRow) -> None:
         try:

@@ -88,15 +88,7 @@ class DelegationNotices:
 
     async def look(self) -> None:
         """Write the notices that are due. Raises Refusal."""
-        if not await self._house.read.run(lambda tx: delegations.untold(tx, 1)):
-            return
-        async with self._alone.leased() as lease:
-            if lease is not None:
-                await self._tell_all()
-
-    async def _tell_all(self) -> None:
-        for given in await self._house.read.run(lambda tx: delegations.untold(tx, _BATCH)):
-            await self._tell(given)
+        await self._alone.each(delegations.untold, _BATCH, self._tell)
 
     async def _tell(self, given: DelegationRow) -> None:
         try:

@@ -158,12 +158,7 @@ class ForwardNotices:
 
     async def look(self) -> None:
         """Write the notices that are due. Raises Refusal."""
-        if not await self._house.read.run(lambda tx: forwards.untold(tx, 1)):
-            return
-        async with self._alone.leased() as lease:
-            if lease is not None:
-                for row in await self._house.read.run(lambda tx: forwards.untold(tx, _BATCH)):
-                    await self._tell(row)
+        await self._alone.each(forwards.untold, _BATCH, self._tell)
 
     async def _tell(self, row: ForwardRow) -> None:
         try:

@@ -67,15 +67,7 @@ class Notices:
 
     async def look(self) -> None:
         """Write the notices that are due. Raises Refusal."""
-        if not await self._house.read.run(lambda tx: places.untold(tx, 1)):
-            return
-        async with self._alone.leased() as lease:
-            if lease is not None:
-                await self._tell_all()
-
-    async def _tell_all(self) -> None:
-        for place in await self._house.read.run(lambda tx: places.untold(tx, _BATCH)):
-            await self._tell(place)
+        await self._alone.each(places.untold, _BATCH, self._tell)
 
     async def _tell(self, place: PlaceRow) -> None:
         row = await self._house.read.run(lambda tx: self._open_row(tx, place))

@@ -108,14 +108,10 @@ class Reminders:
 
     async def look(self) -> None:
         """Write the reminders that are due. Raises Refusal."""
-        if not await self._house.read.run(lambda tx: reminders.due(tx, 1)):
-            return
-        async with self._alone.leased() as lease:
-            if lease is not None:
-                for account, missing in await self._house.read.run(lambda tx: reminders.due(tx, _BATCH)):
-                    await self._tell(account, Missing(missing))
+        await self._alone.each(reminders.due, _BATCH, self._tell)
 
-    async def _tell(self, account: AccountId, missing: Missing) -> None:
+    async def _tell(self, due: tuple[AccountId, int]) -> None:
+        account, missing = due[0], Missing(due[1])
         try:
             found = await self._house.read.run(lambda tx: self._open(tx, account))
         except Unsealable:

@@ -6,7 +6,7 @@ Knows neither what is fetched nor what is told; each task keeps what it remember
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from threading import Event
@@ -15,6 +15,7 @@ from typing import Final, TypeVar
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.flow.house import House
 from mssmail.store import leases
+from mssmail.store.interface import Transaction
 from mssmail.store.leases import Lease
 
 T = TypeVar("T")
@@ -76,6 +77,18 @@ class Alone:
             held.cancel()
             with contextlib.suppress(Refusal):  # it ends by itself then
                 await write.run(lambda tx: leases.drop(tx, lease))
+
+    async def each(
+        self, due: Callable[[Transaction, int], Sequence[T]], most: int, act: Callable[[T], Awaitable[None]]
+    ) -> None:
+        """Act on each row that is due, so many of them at once; no lease is asked for where none is. Raises Refusal."""
+        read = self._house.read
+        if not await read.run(lambda tx: due(tx, 1)):
+            return
+        async with self.leased() as lease:
+            if lease is not None:
+                for row in await read.run(lambda tx: due(tx, most)):
+                    await act(row)
 
     async def hold(self, lease: Lease) -> None:
         """Raises Refusal(UNAVAILABLE) where another has taken it meanwhile."""
