@@ -22,6 +22,11 @@ class Notify(Flag):
     FAILURE = 2
     DELAY = 4
 
+    @property
+    def spelt(self) -> str:
+        """NOTIFY's value."""
+        return ",".join(str(each.name) for each in Notify if each in self) or "NEVER"
+
 
 NEVER: Final = Notify(0)
 """NOTIFY=NEVER. Where none was given it is None: then failures are told, and delays may be."""

@@ -25,6 +25,7 @@ from mssmail.flow.schedule import Alone
 from mssmail.identity.credentials import Credentials
 from mssmail.metrics.registry import counter
 from mssmail.mime.absence import AbsenceNotice, render
+from mssmail.mime.trace import return_path, written_by
 from mssmail.store import absences, accounts
 from mssmail.store.absences import AnswerRow
 from mssmail.store.accounts import State
@@ -35,7 +36,7 @@ LEASE: Final = "absence-answers"
 _BATCH: Final = 200
 _TRIED_S: Final = 86_400
 """How long it is tried where the gate can't decide or a box is full: a later answer tells nobody anything."""
-_RETURN_PATH: Final = b"Return-Path: <>\r\n"
+_RETURN_PATH: Final = return_path(None)
 
 _told = counter("mssmail_absence_answers_total", "Answers that somebody is away, by outcome.", labels=("outcome",))
 
@@ -138,4 +139,4 @@ class AbsenceAnswers:
                 utc(int(self._house.clock.now())),
             )
         )
-        return _RETURN_PATH + f"Received: by {server.name} (mssmail) id {ident}\r\n".encode() + message
+        return _RETURN_PATH + written_by(server.name, ident) + message

@@ -15,6 +15,7 @@ from mssmail.flow.deliver import deliver
 from mssmail.flow.house import House
 from mssmail.flow.keep import Keeper
 from mssmail.mime.notice import Notice, render
+from mssmail.mime.trace import return_path, written_by
 from mssmail.store.accounts import AccountRow
 
 
@@ -45,4 +46,4 @@ def _spelt(house: House, to: Address, subject: str, text: str, ident: str) -> by
     sender = f"postmaster@{server.domains[0]}"
     written_at = utc(int(house.clock.now()))
     message = render(Notice(sender, str(to), f"{ident}.notice@{server.name}", subject, text, written_at))
-    return f"Return-Path: <>\r\nReceived: by {server.name} (mssmail) id {ident}\r\n".encode() + message
+    return return_path(None) + written_by(server.name, ident) + message

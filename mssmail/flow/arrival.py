@@ -34,6 +34,7 @@ from mssmail.mime.dates import format_date
 from mssmail.mime.headers import HeaderBlock
 from mssmail.mime.node import Node
 from mssmail.mime.report import Action, shown
+from mssmail.mime.trace import return_path
 
 HEADER_OCTETS = 256 * 1024
 """Header blocks beyond are refused: the largest seen in practice are a tenth of that."""
@@ -91,16 +92,10 @@ def _spelt(wishes: RecipientWishes) -> str:
     """As RCPT had it (RFC 3461 §4)."""
     words = []
     if wishes.notify is not None:
-        asked = ",".join(str(each.name) for each in Notify if each in wishes.notify)
-        words.append(f"NOTIFY={asked or 'NEVER'}")
+        words.append(f"NOTIFY={wishes.notify.spelt}")
     if wishes.orcpt:
         words.append(f"ORCPT={wishes.orcpt}")
     return " ".join(words)
-
-
-def return_path(sender: Address | None) -> bytes:
-    """The field by which a box is told the envelope's sender: the first one of what is kept (RFC 5321 §4.4)."""
-    return f"Return-Path: <{sender or ''}>\r\n".encode()
 
 
 class Arrival:

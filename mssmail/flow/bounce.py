@@ -25,6 +25,7 @@ from mssmail.flow.queue import Queue
 from mssmail.identity.credentials import Credentials
 from mssmail.metrics.registry import counter
 from mssmail.mime.report import Action, Outcome, Report, render
+from mssmail.mime.trace import return_path, written_by
 from mssmail.mime.xtext import decode, decode_recipient
 from mssmail.policy.notify import is_told
 from mssmail.store import accounts
@@ -194,7 +195,7 @@ class Bounces:
             return
         try:
             report = self._rendered(sent, to, told, ident)
-            keeper.write(report if row is None else b"Return-Path: <>\r\n" + report)
+            keeper.write(report if row is None else return_path(None) + report)
             kept = await keeper.finish()
             if row is None:
                 # as pressing as what it tells of (RFC 6710 §4.6), and protected likewise (RFC 8689 §5)
@@ -234,7 +235,7 @@ class Bounces:
             None if wishes.by_s is None else local(int(sent.arrived_at) + wishes.by_s),
             sent.header,
         )
-        return f"Received: by {server.name} (mssmail) id {ident}\r\n".encode() + render(report)
+        return written_by(server.name, ident) + render(report)
 
     async def _deliver(self, notices: Notices, kept: Kept, to: Recipient, event: Event) -> None:
         """Into a box here."""

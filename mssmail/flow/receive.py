@@ -13,11 +13,11 @@ from mssmail.base.address import Address
 from mssmail.base.principal import LetIn, Peer
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.base.relay import Wishes
-from mssmail.flow.arrival import MAX_RECEIVED, Arrival, authors, date_of, return_path, untraced, wished
+from mssmail.flow.arrival import MAX_RECEIVED, Arrival, authors, date_of, untraced, wished
 from mssmail.flow.house import House
 from mssmail.flow.operators import Operators, accepted
 from mssmail.mime.headers import HeaderBlock, without
-from mssmail.mime.trace import is_forged, received_by
+from mssmail.mime.trace import is_forged, received_by, return_path
 
 MAX_OWN_RECEIVED: Final = 5
 """Times that a message may have been here before: forwarding to and fro passes twice, a loop does so for ever."""

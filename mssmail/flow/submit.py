@@ -15,7 +15,7 @@ from mssmail.base.principal import BoxKind, LetIn, Principal
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.base.relay import Wishes
 from mssmail.flow.allowance import Allowance
-from mssmail.flow.arrival import MAX_RECEIVED, NO_HEADER, Arrival, authors, date_of, return_path, untraced, wished
+from mssmail.flow.arrival import MAX_RECEIVED, NO_HEADER, Arrival, authors, date_of, untraced, wished
 from mssmail.flow.gate import Gate
 from mssmail.flow.hourly import Hourly
 from mssmail.flow.house import House
@@ -26,6 +26,7 @@ from mssmail.metrics.registry import counter
 from mssmail.mime.headers import HeaderBlock, edit
 from mssmail.mime.node import Node
 from mssmail.mime.receipt import is_receipt
+from mssmail.mime.trace import return_path
 from mssmail.store import replays
 from mssmail.store.interface import Transaction
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection
 from typing import Final
 
+from mssmail.base.address import Address
 from mssmail.mime.comments import uncomment
 from mssmail.mime.headers import unfold
 
@@ -13,6 +14,16 @@ RESULTS: Final = b"authentication-results"
 _AUTHOR: Final = re.compile(rb'"((?:[^"\\]|\\.)*)"|([^\s;]*)', re.DOTALL)
 _ESCAPED: Final = re.compile(rb"\\(.)", re.DOTALL)
 _BY: Final = re.compile(rb"\bby[ \t]+([^ \t;()]+)", re.IGNORECASE)
+
+
+def return_path(sender: Address | None) -> bytes:
+    """The field by which a box is told the envelope's sender: the first one of what is kept (RFC 5321 §4.4)."""
+    return f"Return-Path: <{sender or ''}>\r\n".encode()
+
+
+def written_by(server: str, ident: str) -> bytes:
+    """The trace field of mail that a server writes itself."""
+    return f"Received: by {server} (mssmail) id {ident}\r\n".encode()
 
 
 def is_forged(name: bytes, value: bytes, servers: Collection[bytes]) -> bool:

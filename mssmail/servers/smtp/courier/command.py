@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from mssmail.base.address import Address
-from mssmail.base.relay import By, Cause, Errand, Notify, RecipientWishes
+from mssmail.base.relay import By, Cause, Errand, RecipientWishes
 from mssmail.servers.smtp.courier.offer import Offer
 
 _WORD: Final = re.compile(r"[\x21-\x7e]{1,500}")
@@ -80,7 +80,7 @@ def rcpt(address: Address, wishes: RecipientWishes, offer: Offer) -> bytes:
     line = f"RCPT TO:<{_path(address)}>"
     if offer.dsn:
         if wishes.notify is not None:
-            line += f" NOTIFY={_notify(wishes.notify)}"
+            line += f" NOTIFY={wishes.notify.spelt}"
         if wishes.orcpt:
             line += f" ORCPT={_word(wishes.orcpt, _WIDE_WORD)}"
     return line.encode() + b"\r\n"
@@ -88,10 +88,6 @@ def rcpt(address: Address, wishes: RecipientWishes, offer: Offer) -> bytes:
 
 def rcpts(recipients: Sequence[tuple[Address, RecipientWishes]], offer: Offer) -> list[bytes]:
     return [rcpt(address, wishes, offer) for address, wishes in recipients]
-
-
-def _notify(notify: Notify) -> str:
-    return ",".join(str(one.name) for one in Notify if one in notify) or "NEVER"
 
 
 def _path(address: Address) -> str:
