@@ -10,15 +10,25 @@ def write_whole(path: Path, content: bytes, mode: int = 0o600) -> None:
     put_in_place(write_beside(path, content, mode), path)
 
 
+def swap(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Write beside and rename: whole, too, but what a crash of the machine leaves may be empty. Raises OSError."""
+    _written(path, content, mode, durable=False).replace(path)
+
+
 def write_beside(path: Path, content: bytes, mode: int = 0o600) -> Path:
     """Write the file that is to stand under `path`, synced, under another name; that name. Raises OSError."""
+    return _written(path, content, mode, durable=True)
+
+
+def _written(path: Path, content: bytes, mode: int, *, durable: bool) -> Path:
     new = path.with_name(path.name + ".new")
     new.unlink(missing_ok=True)
     handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(handle, "wb") as file:
         file.write(content)
-        file.flush()
-        os.fsync(handle)
+        if durable:
+            file.flush()
+            os.fsync(handle)
     return new
 
 

@@ -12,7 +12,6 @@ are made anew at each start.
 """
 
 import ipaddress
-import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
 from mssmail.base.clock import Clock, utc
+from mssmail.files import swap
 
 CA_LIFE = timedelta(days=3650)
 LEAF_LIFE = timedelta(days=1095)
@@ -90,7 +90,7 @@ class DemoPki:
             _authority(folder, "persons", _PERSONS, clock, root),
             _authority(folder, "organisations", _ORGANISATIONS, clock, root),
         )
-        _write(pki.anchors, root.pem + pki.persons.pem + pki.organisations.pem, 0o644)
+        swap(pki.anchors, root.pem + pki.persons.pem + pki.organisations.pem, 0o644)
         pki.renew_crls()
         return pki
 
@@ -143,7 +143,7 @@ class DemoPki:
         if any((slug, number) == (authority.slug, serial) for slug, number, _ in known):
             return
         lines = (f"{slug} {number:x} {at}\n" for slug, number, at in (*known, (authority.slug, serial, self._now_s())))
-        _write(self._dir / "revoked.txt", "".join(lines).encode(), 0o644)
+        swap(self._dir / "revoked.txt", "".join(lines).encode(), 0o644)
         self._write_crl(authority)
 
     def renew_crls(self) -> None:
@@ -169,7 +169,7 @@ class DemoPki:
                 entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(utc(at))
                 builder = builder.add_revoked_certificate(entry.build())
         crl = builder.sign(authority.key, hashes.SHA256())
-        _write(self._dir / f"{authority.slug}.crl", crl.public_bytes(serialization.Encoding.PEM), 0o644)
+        swap(self._dir / f"{authority.slug}.crl", crl.public_bytes(serialization.Encoding.PEM), 0o644)
 
     def _revocations(self) -> Iterator[tuple[str, int, int]]:
         try:
@@ -207,8 +207,8 @@ class DemoPki:
             builder = builder.add_extension(x509.SubjectAlternativeName(list(map(_host, names))), critical=False)
         certificate = builder.sign(issuer.key, hashes.SHA256())
         # key first: a certificate without its key is what a crash must not leave
-        _write(leaf.key, _key_pem(key), 0o600)
-        _write(leaf.cert, certificate.public_bytes(serialization.Encoding.PEM) + issuer.pem, 0o644)
+        swap(leaf.key, _key_pem(key), 0o600)
+        swap(leaf.cert, certificate.public_bytes(serialization.Encoding.PEM) + issuer.pem, 0o644)
         return leaf
 
     def _serves(self, leaf: Leaf, issuer: Authority, subject: x509.Name, usages: Sequence[ObjectIdentifier]) -> bool:
@@ -263,8 +263,8 @@ def _authority(folder: Path, slug: str, cn: str, clock: Clock, issuer: Authority
     if issuer is not None:
         builder = builder.add_extension(_key_id_of(issuer), critical=False)
     certificate = builder.sign(key if issuer is None else issuer.key, hashes.SHA256())
-    _write(key_path, _key_pem(key), 0o600)
-    _write(cert_path, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
+    swap(key_path, _key_pem(key), 0o600)
+    swap(cert_path, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
     return Authority(slug, certificate, key)
 
 
@@ -338,12 +338,3 @@ def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-
-
-def _write(path: Path, content: bytes, mode: int) -> None:
-    """Put a whole file in place by rename, so that no crash leaves half a key."""
-    new = path.with_name(path.name + ".new")
-    new.unlink(missing_ok=True)
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-        file.write(content)
-    new.replace(path)

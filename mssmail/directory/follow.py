@@ -19,6 +19,7 @@ from mssmail.base.refusal import Reason, Refusal
 from mssmail.directory.model import Kind
 from mssmail.directory.source import dated_at
 from mssmail.fetch import MAX_DOWNLOAD_S, Caller, Validators, download
+from mssmail.files import swap
 
 SETTLED_S: Final = 60.0
 """A file written to more recently may still be on its way; whoever fills the folder had better move files in."""
@@ -63,11 +64,9 @@ def read_memory(path: Path) -> Memory:
 
 def write_memory(path: Path, memory: Memory) -> None:
     """Remember, atomically; what a crash loses costs a download. Raises Refusal(UNAVAILABLE)."""
-    new = path.with_name(path.name + ".new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        new.write_text(json.dumps({"next_at": memory.next_at, "seen": memory.seen}), encoding="utf-8")
-        new.replace(path)
+        swap(path, json.dumps({"next_at": memory.next_at, "seen": memory.seen}).encode(), 0o666)
     except OSError as e:
         raise Refusal(Reason.UNAVAILABLE, f"{path.name}: {e.strerror}") from e
 

@@ -19,6 +19,7 @@ import structlog
 
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.fetch import Caller, Validators, follow, validators_of
+from mssmail.files import swap
 from mssmail.flow.house import House
 from mssmail.flow.schedule import Alarm, Errands, is_due
 from mssmail.identity.anchors import TrustFileError
@@ -199,9 +200,11 @@ def _read(folder: Path) -> _Memory:
 
 def _write(folder: Path, memory: _Memory) -> None:
     """Remember, whole; what a crash loses costs a fetch. Raises Refusal(UNAVAILABLE)."""
-    new = folder / "sources.new"
     try:
-        new.write_text(json.dumps({"next_at": memory.next_at, "addresses": memory.addresses}), encoding="utf-8")
-        new.replace(folder / "sources.json")
+        swap(
+            folder / "sources.json",
+            json.dumps({"next_at": memory.next_at, "addresses": memory.addresses}).encode(),
+            0o666,
+        )
     except OSError as error:
         raise Refusal(Reason.UNAVAILABLE, f"{folder}: {error.strerror}") from error

@@ -20,6 +20,7 @@ from mssmail.base.address import Address
 from mssmail.base.refusal import Reason, Refusal
 from mssmail.directory import signature
 from mssmail.directory.trustlist import MAX_OCTETS, NAMESPACE, Difference, TrustList, Unfit, compare
+from mssmail.files import swap
 from mssmail.flow.house import House
 from mssmail.metrics.registry import counter
 from mssmail.settings.model import Settings
@@ -214,9 +215,7 @@ def _remember(house: House, refused: Refused) -> None:
     file = _file(house.settings, "refused.json")
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        new = file.with_name(file.name + ".new")
-        new.write_text(json.dumps([refused.at, refused.cause, refused.detail]), encoding="utf-8")
-        new.replace(file)
+        swap(file, json.dumps([refused.at, refused.cause, refused.detail]).encode(), 0o666)
     except OSError:
         pass
 
