@@ -3,9 +3,10 @@
 import pytest
 
 from mssmail.identity.authenticate import Door as PasswordDoor
+from tests.support.relays import anne, post
 from tests.support.town import town
 
-__all__ = ["hashes", "town"]
+__all__ = ["anne", "hashes", "post", "town"]
 
 
 @pytest.fixture

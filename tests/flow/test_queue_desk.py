@@ -1,8 +1,5 @@
 """The queue as an administrator sees and changes it."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
 from mssmail.base.ids import POST
@@ -16,19 +13,6 @@ DR = f"dr@{HOSPITAL}"
 LABO = f"labo@{LABORATORY}"
 LATER = all_of(Cause.DEFERRED, 451, "greylisted")
 DOWN = all_of(Cause.UNREACHABLE, detail="connection refused")
-
-
-@pytest.fixture
-async def post(tmp_path: Path) -> AsyncIterator[Post]:
-    made = Post(tmp_path)
-    yield made
-    await made.relay.close()
-    made.close()
-
-
-@pytest.fixture
-def anne(post: Post) -> Principal:
-    return post.home.add_account("anne")
 
 
 @pytest.fixture

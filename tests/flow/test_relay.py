@@ -1,7 +1,7 @@
 """Mail on its way to other operators: taken up, tried again, given up, and told of, with nothing lost on the way."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,19 +24,6 @@ DAY = 86_400
 DR = f"dr@{HOSPITAL}"
 DOWN = all_of(Cause.UNREACHABLE)
 LATER = all_of(Cause.DEFERRED, 451, "later")
-
-
-@pytest.fixture
-async def post(tmp_path: Path) -> AsyncIterator[Post]:
-    made = Post(tmp_path)
-    yield made
-    await made.relay.close()
-    made.close()
-
-
-@pytest.fixture
-def anne(post: Post) -> Principal:
-    return post.home.add_account("anne")
 
 
 async def told(post: Post, who: Principal) -> list[str]:

@@ -1,7 +1,5 @@
 """How TLS to other operators went, day by day, in the shape of RFC 8460."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,14 +9,6 @@ from mssmail.flow.tls_report import report, result_of
 from tests.support.relays import HOP, HOSPITAL, LABORATORY, Post, all_of
 
 DAY = 86_400
-
-
-@pytest.fixture
-async def post(tmp_path: Path) -> AsyncIterator[Post]:
-    made = Post(tmp_path)
-    yield made
-    await made.relay.close()
-    made.close()
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,11 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, cast
+
+import pytest
 
 from mssmail.audit.events import Event, Kind
 from mssmail.base.address import Address
@@ -158,3 +160,18 @@ class Post:
 
     def close(self) -> None:
         self.home.close()
+
+
+@pytest.fixture
+async def post(tmp_path: Path) -> AsyncIterator[Post]:
+    """One over a folder of its own."""
+    made = Post(tmp_path)
+    yield made
+    await made.relay.close()
+    made.close()
+
+
+@pytest.fixture
+def anne(post: Post) -> Principal:
+    """Somebody who writes."""
+    return post.home.add_account("anne")

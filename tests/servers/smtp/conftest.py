@@ -9,10 +9,11 @@ import uvloop
 
 from mssmail.servers.smtp.roles import SUBMITTING
 from tests.servers.smtp.harbour import Harbour
+from tests.servers.smtp.quay import quay
 from tests.support.houses import Home
 from tests.support.town import town
 
-__all__ = ["harbour", "home", "town"]
+__all__ = ["harbour", "home", "quay", "town"]
 
 
 def pytest_asyncio_loop_factories(

@@ -2,8 +2,10 @@
 
 import asyncio
 import ssl
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
+import pytest
 from cryptography import x509
 
 from mssmail.base.dn import DistinguishedName
@@ -126,3 +128,12 @@ class Quay(Ports):
         await super().close()
         if self.server is not None:
             await self.server.close(PATIENCE_S)
+
+
+@pytest.fixture
+async def quay(town: Town) -> AsyncIterator[Quay]:
+    """One over a town whose people have moved in."""
+    built = Quay(town)
+    await built.berth()
+    yield built
+    await built.close()

@@ -1,34 +1,18 @@
 """Recipients at other operators': let in at RCPT, queued with the boxes' copies, and answered by patients after."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
-import pytest
-
 from mssmail.base.address import Address
 from mssmail.flow.patients import Noted
 from mssmail.flow.queue_desk import QueueDesk
-from mssmail.servers.smtp.roles import SUBMITTING
 from mssmail.store import replays
-from tests.servers.smtp.test_sign_in import ME, TownPorts
+from tests.servers.smtp.test_sign_in import ME, TownPorts, port
 from tests.support.houses import DOMAIN
-from tests.support.town import PAUL, Town
+from tests.support.town import PAUL
+
+__all__ = ["port"]
 
 DR, PATIENT = "dr.house@hopital.mssante.fr", "185057800608491@patient.mssante.fr"
 HERE = f"paul.durand@{DOMAIN}"
 MESSAGE = (f"From: {ME}", "Subject: x", "Message-ID: <1@x>", "Date: Tue, 24 Nov 2026 10:00:00 +0100", "", "y", ".")
-
-
-@pytest.fixture
-async def port(tmp_path: Path) -> AsyncIterator[TownPorts]:
-    town = Town(tmp_path)
-    await town.settle_in()
-    built = TownPorts(town)
-    await built.sessions.start()
-    await built.open(*SUBMITTING)
-    yield built
-    await built.close()
-    town.close()
 
 
 async def test_each_recipient_in_its_place(port: TownPorts) -> None:

@@ -2,7 +2,7 @@
 
 import re
 import ssl
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,14 +52,6 @@ def message(sender: str = DOCTOR, *fields: str, body: str = "bonjour") -> bytes:
 
 def answer(reason: Reason) -> str:
     return replies.REASONS[reason].decode().rstrip()
-
-
-@pytest.fixture
-async def quay(town: Town) -> AsyncIterator[Quay]:
-    built = Quay(town)
-    await built.berth()
-    yield built
-    await built.close()
 
 
 # --- what is taken ---

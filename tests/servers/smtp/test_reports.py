@@ -1,24 +1,14 @@
 """Successes that senders asked to be told of: at submission into their box, to operators by the queue."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from tests.servers.smtp.harbour import Client, Harbour
 from tests.servers.smtp.quay import CLAIRE_HERE, DOCTOR, PAUL_HERE, Quay
 from tests.support.houses import DOMAIN
 from tests.support.reports import events, queued, read
-from tests.support.town import CLAIRE, Town
+from tests.support.town import CLAIRE
 
 ME, PAUL = f"claire@{DOMAIN}", f"paul@{DOMAIN}"
-
-
-@pytest.fixture
-async def quay(town: Town) -> AsyncIterator[Quay]:
-    built = Quay(town)
-    await built.berth()
-    yield built
-    await built.close()
 
 
 async def submit(harbour: Harbour, *recipients: str) -> str:

@@ -1,23 +1,13 @@
 """What a sender may ask for beside delivery: which doors offer it, what is kept of it, and what becomes of it."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from tests.servers.smtp.harbour import Harbour
 from tests.servers.smtp.quay import CLAIRE_HERE, DOCTOR, Quay
 from tests.support.houses import DOMAIN
-from tests.support.town import CLAIRE, Town
+from tests.support.town import CLAIRE
 
 ME, PAUL = f"claire@{DOMAIN}", f"paul@{DOMAIN}"
-
-
-@pytest.fixture
-async def quay(town: Town) -> AsyncIterator[Quay]:
-    built = Quay(town)
-    await built.berth()
-    yield built
-    await built.close()
 
 
 @pytest.mark.parametrize("priority", [4, 0, -4])

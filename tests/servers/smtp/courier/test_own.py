@@ -16,19 +16,11 @@ from mssmail.settings.model import Settings
 from mssmail.settings.trust_space import Relay, Route
 from tests.servers.smtp.courier.jetty import causes, errand, message
 from tests.servers.smtp.quay import CLAIRE_HERE, DOCTOR, PAUL_HERE, Quay, subject_of
-from tests.support.town import CLAIRE, PAUL, Town
+from tests.support.town import CLAIRE, PAUL
 from tests.support.whitelist import white_list
 
 DOMAIN = CLAIRE_HERE.partition("@")[2]
 LETTER = f"From: {DOCTOR}\r\nSubject: x\r\nMessage-ID: <1@x>\r\n\r\n".encode()
-
-
-@pytest.fixture
-async def quay(town: Town) -> AsyncIterator[Quay]:
-    built = Quay(town)
-    await built.berth()
-    yield built
-    await built.close()
 
 
 def settings_of(quay: Quay) -> Settings:
