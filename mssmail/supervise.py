@@ -182,7 +182,123 @@ def _terminal_gone(*, was_there: bool) -> bool:
     return was_there and not os.isatty(0)
 
 
-class _Crew:
+class Brood:
+    """Numbered processes forked by this one, each started again when that is due. `_run` it once.
+
+    Invariant: this process has one thread and no loop, for it forks.
+    """
+
+    def __init__(self, count: int, stop_s: float) -> None:
+        """`stop_s`: who hasn't stopped so long after it was told to is killed."""
+        self._count = count
+        self._stop_s = stop_s
+        self._pids: dict[int, int] = {}
+        """Process to number."""
+        self._pauses: dict[int, float] = {}
+        """How long each place was last left empty."""
+        self._due: dict[int, float] = {}
+        """When another is to be started in an empty place, by the monotonic clock."""
+        self._stopping = False
+        self._ready = os.pipe()
+
+    # --- what they are ---
+
+    def _live(self, number: int) -> int:
+        """A process's life, in it; its exit status. Raises nothing."""
+        raise NotImplementedError
+
+    def _heard(self, numbers: bytes) -> None:
+        """These are ready."""
+        raise NotImplementedError
+
+    def _ended(self, pid: int, number: int | None, status: int) -> None:
+        """One is gone, by this exit status or, negative, signal; None: a child that isn't of these."""
+        raise NotImplementedError
+
+    def _hung_up(self, *_: object) -> None:
+        """SIGHUP came. A signal handler."""
+        raise NotImplementedError
+
+    def _look(self) -> None:
+        """After each turn."""
+
+    # --- what is common to all ---
+
+    def _run(self) -> None:
+        """Until SIGTERM or SIGINT, or until nobody is left to wait for."""
+        wake, woken = os.pipe()
+        os.set_blocking(woken, False)
+        signal.set_wakeup_fd(woken)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        signal.signal(signal.SIGHUP, self._hung_up)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        for each in range(self._count):
+            self._fork(each)
+        while self._pids or (self._due and not self._stopping):
+            readable, _, _ = select.select([wake, self._ready[0]], [], [], self._patience())
+            if wake in readable:
+                os.read(wake, 512)
+            if self._ready[0] in readable:
+                self._heard(os.read(self._ready[0], 512))
+            self._look()
+            self._bury()
+            self._replace()
+
+    def _patience(self) -> float:
+        """Seconds until there is something to do though nothing happens."""
+        return max(0.0, min([1.0, *(at - _clock.monotonic() for at in self._due.values())]))
+
+    def _stop(self, *_: object) -> None:
+        self._stopping = True
+        self._tell(signal.SIGTERM)
+        signal.signal(signal.SIGALRM, lambda *_: self._tell(signal.SIGKILL))
+        signal.setitimer(signal.ITIMER_REAL, self._stop_s)
+
+    def _tell(self, number: int) -> None:
+        """Send all a signal."""
+        for pid in list(self._pids):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def _bury(self) -> None:
+        while self._pids:
+            pid, ended = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            self._ended(pid, self._pids.pop(pid, None), os.waitstatus_to_exitcode(ended))
+
+    def _again(self, number: int, pause_s: float) -> None:
+        """Have another started in its place, after a pause."""
+        self._pauses[number], self._due[number] = pause_s, _clock.monotonic() + pause_s
+
+    def _replace(self) -> None:
+        for each in [each for each, at in self._due.items() if at <= _clock.monotonic()]:
+            if not self._stopping:
+                del self._due[each]
+                self._fork(each)
+
+    def _fork(self, number: int) -> None:
+        pid = os.fork()
+        if pid:
+            self._pids[pid] = number
+            return
+        status = 1
+        try:
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until a handler is there: the default would end it
+            signal.set_wakeup_fd(-1)
+            for each in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
+                signal.signal(each, signal.SIG_DFL)
+            status = self._live(number)
+        finally:
+            os._exit(status)
+
+    def _say_ready(self, number: int) -> None:
+        """Tell the process that forked this one."""
+        os.write(self._ready[1], bytes([number]))
+
+
+class _Crew(Brood):
     """Several workers, seen from the process that forked them."""
 
     def __init__(
@@ -196,6 +312,7 @@ class _Crew:
         on_reload: Callable[[], None],
         let_go: Callable[[], None],
     ) -> None:
+        super().__init__(count, STOP_S)
         self._worker = worker
         self._let_go = let_go
         self._runner = runner
@@ -206,50 +323,25 @@ class _Crew:
         self._pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(count)]
         for mine, _ in self._pairs:
             mine.setblocking(False)
-        self._pids: dict[int, int] = {}
         self._begun: dict[int, float] = {}
         """When each slot's worker was started, by the monotonic clock."""
-        self._pauses: dict[int, float] = {}
-        """How long each slot was last left empty."""
-        self._due: dict[int, float] = {}
-        """When another worker is to be started in an empty slot."""
-        self._ready = os.pipe()
         self._life = os.pipe()
         self._announced: set[int] = set()
         self._on_terminal = os.isatty(0)
-        self._stopping = self._reloading = False
+        self._reloading = False
         self._never_ready: int | None = None
 
     def run(self) -> int:
-        wake, woken = os.pipe()
-        os.set_blocking(woken, False)
-        signal.set_wakeup_fd(woken)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._stop)
-        signal.signal(signal.SIGHUP, self._hung_up)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        for slot in range(len(self._pairs)):
-            self._fork(slot)
-        while self._pids or (self._due and not self._stopping):
-            readable, _, _ = select.select([wake, self._ready[0]], [], [], self._patience())
-            if wake in readable:
-                os.read(wake, 512)
-            if self._ready[0] in readable:
-                before = len(self._announced)
-                self._announced.update(os.read(self._ready[0], 512))
-                if before < len(self._pairs) == len(self._announced):
-                    self._on_ready(self._places)
-            if self._reloading:
-                self._reload()
-            self._bury()
-            self._replace()
+        self._run()
         if self._never_ready is not None:
             raise NeverReady(f"worker {self._never_ready} died before the server was ready; the log says why")
         return 0
 
-    def _patience(self) -> float:
-        """Seconds until there is something to do though nothing happens."""
-        return max(0.0, min([1.0, *(at - _clock.monotonic() for at in self._due.values())]))
+    def _heard(self, numbers: bytes) -> None:
+        before = len(self._announced)
+        self._announced.update(numbers)
+        if before < self._count == len(self._announced):
+            self._on_ready(self._places)
 
     def _hung_up(self, *_: object) -> None:
         if _terminal_gone(was_there=self._on_terminal):
@@ -257,77 +349,42 @@ class _Crew:
         else:
             self._reloading = True
 
-    def _reload(self) -> None:
-        self._reloading = False
-        self._on_reload()
-        for pid in self._pids:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGHUP)
+    def _look(self) -> None:
+        if self._reloading:
+            self._reloading = False
+            self._on_reload()
+            self._tell(signal.SIGHUP)
 
-    def _stop(self, *_: object) -> None:
-        self._stopping = True
-        for pid in self._pids:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
-        signal.signal(signal.SIGALRM, self._kill)
-        signal.setitimer(signal.ITIMER_REAL, STOP_S)
-
-    def _kill(self, *_: object) -> None:
-        for pid in self._pids:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-
-    def _bury(self) -> None:
-        """Reap the dead. One that wasn't told to stop is replaced later, or ends all where none was ever ready."""
-        while self._pids:
-            pid, _ = os.waitpid(-1, os.WNOHANG)
-            if pid == 0:
-                return
-            slot = self._pids.pop(pid, None)
-            if slot is None:
-                _log.error("the admin socket's process died; it is there again after a restart")
-                continue
-            if self._stopping:
-                continue
-            if len(self._announced) < len(self._pairs):
-                self._never_ready = slot
-                self._stop()
-                continue
-            now = _clock.monotonic()
-            well = now - self._begun[slot] >= SETTLED_S
-            pause = FIRST_PAUSE_S if well else min(LONGEST_PAUSE_S, 2 * self._pauses.get(slot, FIRST_PAUSE_S / 2))
-            self._pauses[slot], self._due[slot] = pause, now + pause
-            _log.error("worker died", slot=slot, started_again_in_s=pause)
-            self._on_death(slot)
-
-    def _replace(self) -> None:
-        """Start the workers whose time has come."""
-        for slot in [slot for slot, at in self._due.items() if at <= _clock.monotonic()]:
-            if not self._stopping:
-                del self._due[slot]
-                self._fork(slot)
-
-    def _fork(self, slot: int) -> None:
-        pid = os.fork()
-        if pid:
-            self._pids[pid] = slot
-            self._begun[slot] = _clock.monotonic()
+    def _ended(self, pid: int, number: int | None, status: int) -> None:
+        """One that wasn't told to stop is replaced later, or ends all where none was ever ready."""
+        if number is None:
+            _log.error("the admin socket's process died; it is there again after a restart")
             return
-        status = 1
+        if self._stopping:
+            return
+        if len(self._announced) < self._count:
+            self._never_ready = number
+            self._stop()
+            return
+        well = _clock.monotonic() - self._begun[number] >= SETTLED_S
+        pause = FIRST_PAUSE_S if well else min(LONGEST_PAUSE_S, 2 * self._pauses.get(number, FIRST_PAUSE_S / 2))
+        self._again(number, pause)
+        _log.error("worker died", slot=number, started_again_in_s=pause)
+        self._on_death(number)
+
+    def _fork(self, number: int) -> None:
+        self._begun[number] = _clock.monotonic()
+        super()._fork(number)
+
+    def _live(self, number: int) -> int:
         try:
             self._let_go()
-            signal.signal(signal.SIGHUP, signal.SIG_IGN)
-            signal.set_wakeup_fd(-1)
-            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
-                signal.signal(number, signal.SIG_DFL)
-            others = tuple(send for k, (_, send) in enumerate(self._pairs) if k != slot)
-            post = Post(slot, len(self._pairs), self._places, self._pairs[slot][0], others)
-            self._runner(self._child(post))
-            status = 0
+            others = tuple(send for k, (_, send) in enumerate(self._pairs) if k != number)
+            self._runner(self._child(Post(number, self._count, self._places, self._pairs[number][0], others)))
         except BaseException as error:  # noqa: BLE001 - the child ends here, whatever happened
-            failure(_log, "worker failed", error, slot=slot)
-        finally:
-            os._exit(status)
+            failure(_log, "worker failed", error, slot=number)
+            return 1
+        return 0
 
     async def _child(self, post: Post) -> None:
         """A worker ends with its supervisor, however that one ended: a pipe that only it could write to closes."""
@@ -340,7 +397,4 @@ class _Crew:
             orders.stop.set()
 
         loop.add_reader(life, orphaned)
-        await self._worker(post, lambda: self._announce(post.slot), orders.stop, orders.reload)
-
-    def _announce(self, slot: int) -> None:
-        os.write(self._ready[1], bytes([slot]))
+        await self._worker(post, lambda: self._say_ready(post.slot), orders.stop, orders.reload)
